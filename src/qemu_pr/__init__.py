@@ -1,0 +1,3 @@
+"""SCSI persistent reservations for QEMU guests."""
+
+__version__ = "0.1.0"
