@@ -1,0 +1,1 @@
+"""SCSI as data: commands, parameter lists and data, transport IDs, status and sense; no I/O."""
