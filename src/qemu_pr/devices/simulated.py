@@ -1,0 +1,59 @@
+"""Simulated disks: regular files whose persistent reservations an SQLite file keeps.
+
+Every process that opens the same STATE file is a host of its own, with one initiator port; a file
+is a disk that they share. Its contents are not touched.
+"""
+
+import sqlite3
+import sys
+import threading
+
+from qemu_pr.devices.file_identity import file_identity
+from qemu_pr.devices.simulated_state import SimulationError, SqliteState, open_state, transaction
+from qemu_pr.logical_unit import LogicalUnit, Nexus
+from qemu_pr.scsi import transport_ids
+from qemu_pr.scsi.errors import MalformedError
+from qemu_pr.scsi.sense import INTERNAL_TARGET_FAILURE
+from qemu_pr.scsi.status import Completion
+
+__all__ = ["DEFAULT_INITIATOR", "SimulatedDevice", "SimulationError"]
+
+DEFAULT_INITIATOR = "naa.5000000000000001"
+"""The initiator port of a host that gives none; two such processes are the same host."""
+
+
+class SimulatedDevice:
+    """All simulated disks of one STATE file, as one host sees them.
+
+    Args:
+        state_path: The STATE file; created if it is missing.
+        initiator: The host's initiator port: ``naa.`` and 16 hex digits (SAS), or an iSCSI name.
+
+    Raises:
+        SimulationError: The STATE file or the initiator name cannot be used.
+    """
+
+    def __init__(self, state_path: str, initiator: str = DEFAULT_INITIATOR) -> None:
+        try:
+            self._nexus = Nexus(transport_ids.parse(initiator))
+        except MalformedError as error:
+            raise SimulationError(str(error)) from error
+        self._path = state_path
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        # A fault of the file shows now; the process may still fork, which SQLite does not survive.
+        open_state(state_path).close()
+
+    def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
+        """See `qemu_pr.devices.Device.execute`."""
+        identity = file_identity(fd)
+        try:
+            with self._lock:
+                if self._connection is None:
+                    self._connection = open_state(self._path)
+                with transaction(self._connection):
+                    unit = LogicalUnit(SqliteState(self._connection, identity))
+                    return unit.execute(self._nexus, cdb, data_out)
+        except (sqlite3.Error, SimulationError) as error:
+            print(f"qemu-pr-helper: simulated disk: {error}", file=sys.stderr)
+            return Completion.check_condition(INTERNAL_TARGET_FAILURE)
