@@ -1,0 +1,52 @@
+"""The texts a command line is printed as: a new one is a function here, or a file, and an entry."""
+
+import json
+from collections.abc import Callable
+from itertools import chain
+
+from qemu_pr.command_line.model import ReservedDisks
+from qemu_pr.command_line.shell import join
+from qemu_pr.command_line.syntaxes import DEFAULT_SYNTAX, SYNTAXES, check_program
+
+DEFAULT_PROGRAM = "qemu-system-x86_64"
+
+
+def shell_text(
+    disks: ReservedDisks, syntax: str = DEFAULT_SYNTAX, program: str = DEFAULT_PROGRAM
+) -> str:
+    """Give text to paste into a POSIX shell, one option a line.
+
+    Args:
+        disks: The disks to wire to their helper.
+        syntax: A key of `SYNTAXES`.
+        program: QEMU's name or path.
+
+    Raises:
+        CommandLineError: The syntax cannot carry a path, or nothing can be started by that name.
+    """
+    return join(check_program(program), SYNTAXES[syntax](disks))
+
+
+def argv_json(
+    disks: ReservedDisks, syntax: str = DEFAULT_SYNTAX, program: str = DEFAULT_PROGRAM
+) -> str:
+    r"""Give the argument vector as one JSON array, all in ASCII.
+
+    A byte that is no UTF-8 is the lone surrogate ``\udc80`` to ``\udcff``, as Python reads and
+    writes file names (PEP 383); other JSON readers may not keep it.
+
+    Args:
+        disks: The disks to wire to their helper.
+        syntax: A key of `SYNTAXES`.
+        program: QEMU's name or path.
+
+    Raises:
+        CommandLineError: The syntax cannot carry a path, or nothing can be started by that name.
+    """
+    return json.dumps([check_program(program), *chain(*SYNTAXES[syntax](disks))])
+
+
+FORMATS: dict[str, Callable[[ReservedDisks, str, str], str]] = {
+    "shell": shell_text,
+    "argv": argv_json,
+}

@@ -1,0 +1,143 @@
+"""QEMU's two notations for an option's properties: key=value with doubled commas, and JSON."""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qemu_pr.command_line.errors import CommandLineError
+
+Properties = Mapping[str, Any]  # str, bool, or properties again
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How one of QEMU's options takes its properties (measured with QEMU 7.2).
+
+    Attributes:
+        implied: The key of a first value that has none, as in ``-device scsi-block``.
+        bare: A key without a value means ``on``, and with ``no`` before it ``off``.
+        json: The option takes a JSON object as well.
+    """
+
+    implied: str | None
+    bare: bool
+    json: bool
+
+
+OPTIONS = {
+    "object": Option(implied="qom-type", bare=False, json=True),
+    "blockdev": Option(implied="driver", bare=False, json=True),
+    "drive": Option(implied=None, bare=True, json=False),
+    "device": Option(implied="driver", bare=True, json=True),
+}
+
+_SWITCH = {True: "on", False: "off"}
+_ITEM = re.compile(r"((?:[^,]|,,)*)(?:,|\Z)")  # a doubled comma is none; the leftmost pair first
+
+
+def to_keyval(option: str, properties: Properties) -> str:
+    """Write properties as ``key=value,…``, keys of nested ones joined with a dot.
+
+    Args:
+        option: The option that the text is for, a key of `OPTIONS`.
+        properties: The properties in the order wanted; the implied key, if first, is left out.
+    """
+    items = [
+        (key, value.replace(",", ",,")) for key, value in _flatten(properties) if value is not None
+    ]
+    first, *rest = items
+    start = first[1] if first[0] == OPTIONS[option].implied else "=".join(first)
+    return ",".join([start, *map("=".join, rest)])
+
+
+def to_json(properties: Properties) -> str:
+    """Write properties as a JSON object, all in ASCII.
+
+    Raises:
+        CommandLineError: A value is no UTF-8 text, or holds a character that QEMU's JSON refuses.
+    """
+    return json.dumps(_as_text(properties), separators=(",", ":"))
+
+
+def read(option: str, text: str) -> dict[str, str]:
+    """Read an option's properties from either notation, as QEMU would.
+
+    Args:
+        option: The option's name without dashes, a key of `OPTIONS`.
+        text: The word after the option.
+
+    Returns:
+        Values by key, keys of nested ones joined with a dot; of a key given twice the last.
+        JSON's true and false are ``on`` and ``off``.
+
+    Raises:
+        CommandLineError: The text has neither notation.
+    """
+    if OPTIONS[option].json and text.startswith("{"):
+        return _read_json(text)
+    return dict(_read_keyval(option, text))
+
+
+def _flatten(properties: Properties, prefix: str = "") -> Iterator[tuple[str, str | None]]:
+    for key, value in properties.items():
+        if isinstance(value, list):
+            value = {str(index): element for index, element in enumerate(value)}
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, bool):
+            yield prefix + key, _SWITCH[value]
+        else:
+            yield prefix + key, None if value is None else str(value)
+
+
+def _as_text(value: Any) -> Any:
+    # JSON is UTF-8 whatever the locale, so what counts is the bytes that the kernel will see.
+    if isinstance(value, Mapping):
+        return {key: _as_text(element) for key, element in value.items()}
+    if not isinstance(value, str):
+        return value
+    try:
+        text = os.fsencode(value).decode()
+    except UnicodeError:
+        why = "not UTF-8, and JSON has nothing else"
+    else:
+        if not any(map(_is_noncharacter, map(ord, text))):
+            return text
+        why = "QEMU's JSON refuses Unicode noncharacters"
+    raise CommandLineError(repr(value), why, "use key=value: --syntax blockdev")
+
+
+def _is_noncharacter(code: int) -> bool:
+    return 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE
+
+
+def _read_json(text: str) -> dict[str, str]:
+    try:
+        pairs = _flatten(json.loads(os.fsencode(text).decode()))
+        return {key: os.fsdecode(value.encode()) for key, value in pairs if value is not None}
+    except (ValueError, RecursionError) as error:
+        raise CommandLineError("value", f"not JSON: {error}") from None
+
+
+def _read_keyval(option: str, text: str) -> Iterator[tuple[str, str]]:
+    rules = OPTIONS[option]
+    items = _ITEM.findall(text)
+    while items and not items[-1]:
+        items.pop()  # what findall sees at the end; QEMU takes a comma there as well
+    for number, item in enumerate(items):
+        key, equals, value = item.partition("=")
+        if equals and key and "," not in key:
+            yield key, value.replace(",,", ",")
+        elif number == 0 and rules.implied and item:
+            yield rules.implied, item.replace(",,", ",")
+        elif rules.bare and not equals and key and "," not in key:
+            yield (key.removeprefix("no"), "off") if key.startswith("no") else (key, "on")
+        else:
+            raise CommandLineError(
+                f"{item!r}",
+                "no key=value",
+                "a comma that belongs to a value is written twice",
+            )
