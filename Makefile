@@ -1,0 +1,58 @@
+# make          set up, verify every example of the manual, render it (build/html, build/man)
+# make doctest  verify every example of the manual
+# make test     run all tests
+# make lint     check style and types
+# make clean    remove everything that make made
+#
+# Needs python3 (3.11 or newer) with venv. Another Python: make PYTHON=python3.12
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+# -n -W: a reference that leads nowhere is a warning, and a warning is an error. Sphinx tells a
+# page's warnings only when it reads the page, so after an error it has to read all of them again.
+SPHINX = $(BIN)/python -m sphinx -n -W -q -c . -d build/doctrees
+FORGET = || { rm -rf build/doctrees; exit 1; }
+
+manual: html man
+	@echo
+	@echo "The manual:     build/html/index.html"
+	@echo "The man pages:  man -l build/man/qemu-pr-helper.8"
+	@echo "                man -l build/man/qemu-pr.1"
+	@echo "Next, try:      $(BIN)/qemu-pr command-line /dev/sdb"
+
+html man: doctest
+	@$(SPHINX) -b $@ docs build/$@ $(FORGET)
+
+doctest: $(BIN)/.installed
+	@$(SPHINX) -b verify docs build/verify $(FORGET)
+
+test: $(BIN)/.installed
+	$(BIN)/python -m pytest
+
+lint: $(BIN)/.installed-lint
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy
+
+clean:
+	rm -rf .venv build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "make: $(PYTHON) is missing or older than 3.11: apt-get install python3," \
+	        "or name another: make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "make: $(PYTHON) cannot make virtual environments: apt-get install python3-venv" >&2; \
+	    exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[manual,test]'
+	@touch $@
+
+$(BIN)/.installed-lint: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[lint]'
+	@touch $@
+
+.NOTPARALLEL: # the builds share build/doctrees
+.PHONY: manual html man doctest test lint clean

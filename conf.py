@@ -1,0 +1,55 @@
+"""How Sphinx builds the manual: from docs/, into build/, with no look at the network."""
+
+import doctest
+import re
+import sys
+from importlib.metadata import version as installed_version
+
+project = "qemu-pr"
+author = "the qemu-pr authors"
+release = version = installed_version("qemu-pr")
+
+extensions = [
+    "qemu_pr.sphinx_ext",
+    "qemu_pr.sphinx_ext.option_lists",
+    "qemu_pr.sphinx_ext.reservation_tables",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+]
+
+# Two hyphens stay two hyphens: what a page shows is what the reader types.
+smartquotes = False
+highlight_language = "none"  # of blocks that name no language: usages, for example
+
+# A reference that leads nowhere is an error (sphinx-build -n -W), but the standard library's
+# documentation is on the network.
+_modules = "|".join(map(re.escape, sorted(sys.stdlib_module_names)))
+nitpick_ignore_regex = [("py:.*", rf"({_modules})(\..+)?")]
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+
+# Sphinx does not compare the messages of exceptions, unless told to.
+doctest_default_flags = doctest.ELLIPSIS | doctest.DONT_ACCEPT_TRUE_FOR_1
+
+html_theme = "furo"
+html_title = f"{project} {release}"
+
+# What the button copies is what is typed: no prompts, no output, no empty lines in their place.
+copybutton_prompt_text = r"\$ |>(?: |$)|>>> |\.\.\.(?: |$)"
+copybutton_prompt_is_regexp = True
+copybutton_line_continuation_character = "\\"
+copybutton_exclude = ".linenos, .go"
+copybutton_copy_empty_lines = False
+
+man_pages = [
+    (
+        "man/qemu-pr-helper",
+        "qemu-pr-helper",
+        "carry out SCSI persistent reservations for QEMU",
+        [],
+        8,
+    ),
+    ("man/qemu-pr", "qemu-pr", "set up and inspect SCSI persistent reservations", [], 1),
+]

@@ -1,0 +1,1 @@
+"""The programs: argparse parsers and mains, one module a program or subcommand."""

@@ -1,0 +1,40 @@
+"""A Sphinx extension that makes a manual's examples executable, and a builder that verifies them.
+
+Put ``qemu_pr.sphinx_ext`` into ``extensions`` of ``conf.py`` and run ``sphinx-build -b verify``.
+Pages mark their blocks with these directives, next to those of ``sphinx.ext.doctest``:
+
+- ``console``: a transcript; its commands run, and print what it shows.
+- ``verified``: a text to paste; a command prints it (``:printed-by:``) or accepts it (``:check:``).
+- ``not-verified``: a text that cannot be verified, and why (``:because:``).
+
+A block without a mark fails the build. The blocks of a page run in document order and share a new
+directory, which they leave without a trace.
+
+Why not a package that exists: sphinxcontrib-shtest 0.5.0 starts a shell for every command, so
+neither variables nor daemons survive from one to the next; it sets no time limit; and it does not
+find the blocks that nobody marked. cram, prysk and byexample keep their shell, but run beside
+Sphinx: they do not know which blocks are marked, hidden or forgotten, and cannot share a page's
+directory with its Python. What is taken from them all is the format of transcripts.
+"""
+
+from importlib.metadata import version
+
+from sphinx.application import Sphinx
+from sphinx.util.typing import ExtensionMetadata
+
+from qemu_pr.sphinx_ext import builder, directives
+from qemu_pr.sphinx_ext.blocks import MarkGenerated
+from qemu_pr.sphinx_ext.lexer import ConsoleLexer
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Register everything with Sphinx."""
+    directives.setup(app)
+    builder.setup(app)
+    app.add_transform(MarkGenerated)
+    app.add_lexer("console", ConsoleLexer)
+    return {
+        "version": version("qemu-pr"),
+        "parallel_read_safe": True,
+        "parallel_write_safe": True,
+    }

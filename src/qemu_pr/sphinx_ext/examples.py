@@ -1,0 +1,143 @@
+"""What a page says about each of its blocks, and how an example can turn out to be untrue."""
+
+import shutil
+from dataclasses import dataclass, field
+
+from qemu_pr.sphinx_ext.transcript import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What there is to say about a line of a block; of an example that ran: why it is not true.
+
+    Attributes:
+        line: The line, counted from 0 at the first line of the block.
+        text: One line: the command or statement in question, or a reason.
+        details: A unified diff, an exit status, a traceback; one line or several, or none.
+    """
+
+    line: int
+    text: str
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that not every machine has, and the Debian package that brings it."""
+
+    name: str
+    package: str
+
+    def why_missing(self, path: str) -> str:
+        """Say what to install; nothing if the program is there.
+
+        Args:
+            path: The directories to look in, as in ``PATH``.
+        """
+        if shutil.which(self.name, path=path):
+            return ""
+        return f"{self.name} is not installed: apt-get install {self.package}"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under which terms the commands of an example run.
+
+    Attributes:
+        session: Which of the page's shells runs them; the unnamed one unless there are several.
+        requires: Programs without which the example is skipped.
+        timeout: Seconds that one command may take; None for the manual's usual limit.
+    """
+
+    session: str = ""
+    requires: tuple[Program, ...] = ()
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """A transcript: every command prints what the block shows.
+
+    Attributes:
+        exit: The exit status of the last command.
+    """
+
+    terms: Terms
+    steps: tuple[Step, ...]
+    exit: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedBy:
+    """A text that a command prints, character for character."""
+
+    terms: Terms
+    command: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A text that a command accepts: reads it from standard input and returns 0."""
+
+    terms: Terms
+    command: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Python:
+    """A block of Python, of one of the directives of sphinx.ext.doctest or with ``>>>`` alone.
+
+    Attributes:
+        code: Statements; with prompts and output if `prompts` is set.
+        prompts: Whether the block is an interactive session.
+        output: What the statements print, where a ``testoutput`` block follows.
+        options: Flags of doctest, by which to compare.
+        groups: The namespaces to run in.
+        skip_if: A Python expression; the example is skipped where it is true.
+    """
+
+    code: str
+    prompts: bool
+    output: str = ""
+    options: dict[int, bool] = field(default_factory=dict)
+    groups: tuple[str, ...] = ("default",)
+    skip_if: str = "False"
+
+
+@dataclass(frozen=True, slots=True)
+class NotVerified:
+    """A text that nothing here can verify, and the reason."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unmarked:
+    """A block of which nothing is said. It must not be left so.
+
+    Attributes:
+        advice: What to do about it.
+    """
+
+    advice: str = "make it `console`, `verified`, `doctest` or `not-verified`"
+
+
+Example = Console | PrintedBy | Checked | Python | NotVerified | Unmarked
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An example and its place in the manual.
+
+    Attributes:
+        file: The source file that the block is in, relative to the working directory of the build.
+        line: The first line of the block's text, counted from 1.
+        shown: Whether readers see it; set-up may be hidden.
+    """
+
+    file: str
+    line: int
+    shown: bool
+    example: Example
