@@ -1,0 +1,38 @@
+"""The argument parser of every program here: one line for an error, exit status 1."""
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn
+
+USAGE_ERROR = 1
+"""Exit status of a wrong command line, as in the C helper and sg3_utils; argparse's own is 2."""
+
+
+class OperatorParser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line that says where to read on.
+
+    Its subparsers are of the same class. Long options must be written out, unless ``allow_abbrev``
+    says otherwise; descriptions and epilogs are laid out as they are written.
+    """
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        kwargs.setdefault("allow_abbrev", False)
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse arguments; a subcommand reports those that it does not know itself.
+
+        Left to argparse, the program would report them, and point to its own --help.
+        """
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown and " " in self.prog:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Print ``PROGRAM: [subcommand:] message`` and exit with status 1."""
+        program = ": ".join(self.prog.split())
+        self.exit(USAGE_ERROR, f"{program}: {message} (try '{self.prog} --help')\n")

@@ -1,0 +1,195 @@
+"""The program `qemu-pr-helper`: a drop-in for the one that comes with QEMU."""
+
+import argparse
+import grp
+import os
+import pwd
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TextIO
+
+from qemu_pr import __version__
+from qemu_pr.helper import StartError, listen
+from qemu_pr.helper.devices import Simulation
+from qemu_pr.helper.events import DEBUG, EVENTS, NORMAL, QUIET, Events
+from qemu_pr.helper.life_cycle import DEFAULT_PID_FILE, DEFAULT_SOCKET, Settings, run
+
+PROGRAM = "qemu-pr-helper"
+
+_EPILOG = """\
+SIGTERM, SIGINT or SIGHUP stops the helper: it takes no further connections,
+finishes the commands in flight and exits with status 0. A second signal makes
+it exit at once, with status 1.
+"""
+
+
+class _HelperParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Print the error and where to read on, and exit with status 1, as the C helper does."""
+        hint = f"{PROGRAM}: Try `{PROGRAM} --help' for more information."
+        self.exit(1, f"{PROGRAM}: {message}\n{hint}\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Give the parser, which also makes the man page."""
+    parser = _HelperParser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} [OPTIONS]",
+        description="Carry out persistent reservation commands for QEMU,"
+        " which has no privilege to send them itself.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+    )
+    option = parser.add_argument
+    option("-h", "--help", action="help", help="display this help and exit")
+    option(
+        "-V",
+        "--version",
+        action="version",
+        version=f"{PROGRAM} {__version__}",
+        help="display the version and exit",
+    )
+    option("-d", "--daemon", action="store_true", help="run in the background")
+    option(
+        "-f",
+        "--pidfile",
+        metavar="PATH",
+        help=f"write the process ID to this file (default with -d: {DEFAULT_PID_FILE})",
+    )
+    option(
+        "-k",
+        "--socket",
+        metavar="PATH",
+        help=f"listen on this Unix socket; an absolute path (default: {DEFAULT_SOCKET})",
+    )
+    option(
+        "-T",
+        "--trace",
+        metavar="TRACE",
+        action="append",
+        default=[],
+        help="trace events: [[enable=]PATTERN][,events=FILE][,file=FILE]; 'help' lists them",
+    )
+    option("-u", "--user", metavar="USER", help="become this user, by name or number")
+    option("-g", "--group", metavar="GROUP", help="become this group, by name or number")
+    option("-q", "--quiet", action="store_true", help="log nothing but why it could not start")
+    option(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="log connections, too; twice: every command",
+    )
+    option(
+        "--simulate",
+        metavar="STATE",
+        help="answer commands on regular files as a simulated disk;"
+        " its reservations are kept in the file STATE",
+    )
+    option(
+        "--initiator",
+        metavar="NAME",
+        help="with --simulate: this host's name, naa.<16 hex digits> or iqn.<...>",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the helper.
+
+    Args:
+        arguments: What follows the program's name; those of this process if None.
+
+    Returns:
+        The exit status.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _open_standard_descriptors()
+    try:
+        options = _parse(arguments)
+        if "help" in options.trace:
+            print("\n".join(EVENTS))
+            return 0
+        settings = _settings(options)
+        return run(settings, _events(options))
+    except StartError as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 1
+
+
+def _open_standard_descriptors() -> None:
+    """Fill 0 to 2 if the caller closed them, so that no socket gets one of these numbers."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = build_parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and rest != ["--"]:
+        kind, culprit = ("operand", rest[1]) if rest[0] == "--" else ("option", rest[0])
+        if not culprit.startswith("-"):
+            kind = "operand"
+        parser.error(f"unrecognized {kind} '{culprit}'")
+    if options.initiator is not None and options.simulate is None:
+        parser.error("option '--initiator' needs '--simulate'")
+    return options
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    if options.socket is not None:
+        listen.check_path(options.socket)
+    pid_file = options.pidfile
+    if options.daemon and pid_file is None:
+        pid_file = DEFAULT_PID_FILE
+    return Settings(
+        socket=options.socket,
+        pid_file=pid_file,
+        daemon=options.daemon,
+        user=_id(options.user, "user", lambda name: pwd.getpwnam(name).pw_uid),
+        group=_id(options.group, "group", lambda name: grp.getgrnam(name).gr_gid),
+        simulation=Simulation(os.path.abspath(options.simulate), options.initiator)
+        if options.simulate is not None
+        else None,
+    )
+
+
+def _id(name: str | None, kind: str, look_up: Callable[[str], int]) -> int | None:
+    """Give a user's or group's number; a name that consists of digits goes before the number."""
+    if name is None:
+        return None
+    try:
+        return look_up(name)
+    except KeyError:
+        if name.isascii() and name.isdigit() and len(name) <= 10 and int(name) < 2**32 - 1:
+            return int(name)
+        raise StartError(f"invalid {kind} '{name}'") from None
+
+
+def _events(options: argparse.Namespace) -> Events:
+    verbosity = QUIET if options.quiet else min(NORMAL + options.verbose, DEBUG)
+    if not options.trace:
+        return Events(verbosity)
+
+    from qemu_pr.helper import trace  # rarely asked for
+
+    tracing = trace.parse(options.trace)
+    for name in tracing.unknown:
+        print(f"{PROGRAM}: warning: trace event '{name}' does not exist", file=sys.stderr)
+    return Events(verbosity, tracing.events, _open_trace_file(tracing.file))
+
+
+def _open_trace_file(path: str | None) -> TextIO | None:
+    if path is None:
+        return None
+    try:
+        return open(path, "a", encoding="utf-8")
+    except OSError as error:
+        raise StartError(f"cannot write traces to '{path}': {error.strerror}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""A SCSI disk of this host: commands go to the kernel with the SG_IO ioctl."""
+
+import errno
+import fcntl
+import struct
+from array import array
+
+from qemu_pr.scsi import sense
+from qemu_pr.scsi.commands import PERSISTENT_RESERVE_OUT
+from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi.status import RESERVATION_CONFLICT, Completion, Status
+
+SG_IO = 0x2285
+
+# Linux's LIO target writes past a shorter buffer, whatever the allocation length says.
+IN_BUFFER_SIZE = 8192
+SENSE_BUFFER_SIZE = 96
+
+# Milliseconds. As long as Linux itself gives a disk (/sys/block/*/device/timeout): an array that
+# fails over needs seconds. QEMU's helper asks for 1 ms.
+TIMEOUT = 30_000
+
+# struct sg_io_hdr of <scsi/sg.h>; "0P" rounds its size up as a C compiler does.
+_HEADER = struct.Struct("@iiBBHIPPPIIiPBBBBHHiII0P")
+_SG_DXFER_TO_DEV = -2
+_SG_DXFER_FROM_DEV = -3
+_SG_ERR_DRIVER_TIMEOUT = 0x06
+_SG_ERR_DRIVER_SENSE = 0x08
+
+
+def _check(reason: Sense) -> Completion:
+    return Completion.check_condition(reason)
+
+
+_FAILED = _check(sense.COMMAND_IO_PROCESS_TERMINATED)
+_BUSY = Completion(Status.BUSY)
+
+# How the kernel refuses a command, and what QEMU makes of it (scsi/utils.c). The block layer
+# reports a SCSI failure as an errno of its own: EBADE is a reservation conflict.
+_BY_ERRNO = {
+    errno.EDOM: Completion(Status.TASK_SET_FULL),
+    errno.ENODEV: _check(sense.INTERNAL_TARGET_FAILURE),
+    errno.EREMOTEIO: _check(sense.INTERNAL_TARGET_FAILURE),
+    errno.ENOMEM: _check(sense.INTERNAL_TARGET_FAILURE),
+    errno.EBADE: RESERVATION_CONFLICT,
+    errno.ENODATA: _check(sense.UNRECOVERED_READ_ERROR),
+    errno.ENOMEDIUM: _check(sense.MEDIUM_NOT_PRESENT),
+    errno.EINVAL: _check(sense.INVALID_FIELD_IN_CDB),
+    errno.ENOSPC: _check(sense.SPACE_ALLOCATION_FAILED_WRITE_PROTECT),
+}
+
+# The host adapter's own word: DID_* of <scsi/scsi_status.h>. QEMU takes the values that are missing
+# here for success; but the command did not reach the disk.
+_BY_HOST_STATUS = {
+    0x01: _check(sense.LOGICAL_UNIT_DOES_NOT_RESPOND_TO_SELECTION),  # NO_CONNECT
+    0x02: _BUSY,  # BUS_BUSY
+    0x03: _check(sense.COMMAND_TIMEOUT_DURING_PROCESSING),  # TIME_OUT
+    0x04: _check(sense.LOGICAL_UNIT_COMMUNICATION_FAILURE),  # BAD_TARGET
+    0x05: _check(sense.COMMANDS_CLEARED_BY_DEVICE_SERVER),  # ABORT
+    0x08: _check(sense.POWER_ON_RESET_OR_BUS_DEVICE_RESET),  # RESET
+    0x0E: _check(sense.I_T_NEXUS_LOSS_OCCURRED),  # TRANSPORT_DISRUPTED
+    0x10: _check(sense.INTERNAL_TARGET_FAILURE),  # TARGET_FAILURE
+    0x11: RESERVATION_CONFLICT,  # NEXUS_FAILURE
+    0x12: _check(sense.SPACE_ALLOCATION_FAILED_WRITE_PROTECT),  # ALLOC_FAILURE
+    0x13: _check(sense.UNRECOVERED_READ_ERROR),  # MEDIUM_ERROR
+}
+
+
+class ScsiDisk:
+    """The device behind a descriptor of /dev/sdX, /dev/sgX or what else understands SG_IO."""
+
+    def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
+        """Carry out one command; see `qemu_pr.devices.Device`.
+
+        A descriptor that cannot take SCSI commands is answered with CHECK CONDITION, as QEMU's
+        helper does: 05/24/00 for a block device of another kind, 0B/00/06 for all else.
+        """
+        to_device = cdb[0] == PERSISTENT_RESERVE_OUT
+        command = array("B", cdb)
+        data = array("B", data_out if to_device else bytes(IN_BUFFER_SIZE))
+        sense_data = array("B", bytes(SENSE_BUFFER_SIZE))
+        header = bytearray(
+            _HEADER.pack(
+                ord("S"),
+                _SG_DXFER_TO_DEV if to_device else _SG_DXFER_FROM_DEV,
+                len(command),
+                SENSE_BUFFER_SIZE,
+                0,  # no scatter list
+                len(data),
+                data.buffer_info()[0],
+                command.buffer_info()[0],
+                sense_data.buffer_info()[0],
+                TIMEOUT,
+                *bytes(12),  # flags, pack_id, usr_ptr; the kernel fills in the rest
+            )
+        )
+        try:
+            fcntl.ioctl(fd, SG_IO, header)
+        except OSError as error:
+            return _BY_ERRNO.get(error.errno or 0, _FAILED)
+        status, _, _, sense_size, host_status, driver_status, residual, _, _ = _HEADER.unpack(
+            header
+        )[-9:]
+        return completion(
+            status,
+            sense_data[:sense_size].tobytes(),
+            host_status,
+            driver_status,
+            b"" if to_device else data[: max(0, len(data) - residual)].tobytes(),
+        )
+
+
+def completion(
+    status: int, sense_data: bytes, host_status: int, driver_status: int, data: bytes
+) -> Completion:
+    """Tell what became of a command that the kernel accepted.
+
+    What the disk itself said counts first, then what the host adapter and its driver made of it.
+
+    Args:
+        status: The disk's SCSI status.
+        sense_data: Sense data that came with it, at most 96 bytes.
+        host_status: How the host adapter fared, DID_*.
+        driver_status: How its driver fared, DRIVER_*.
+        data: What the disk returned.
+    """
+    if status == Status.CHECK_CONDITION and not sense_data:
+        return _FAILED
+    if status != Status.GOOD:
+        return Completion(status, sense_data if status == Status.CHECK_CONDITION else b"")
+    if host_status:
+        return _BY_HOST_STATUS.get(host_status, _FAILED)
+    if driver_status & 0x0F == _SG_ERR_DRIVER_TIMEOUT:
+        return _BUSY
+    if driver_status & 0x0F == _SG_ERR_DRIVER_SENSE:
+        return Completion(Status.CHECK_CONDITION, sense_data)
+    return Completion(Status.GOOD, data=data)

@@ -1,0 +1,48 @@
+"""One command on one descriptor, whatever the device: what the helper itself adds to it."""
+
+import fcntl
+import os
+
+from qemu_pr.devices import Device
+from qemu_pr.helper.events import Events
+from qemu_pr.protocol import Request
+from qemu_pr.scsi.commands import PERSISTENT_RESERVE_OUT
+from qemu_pr.scsi.sense import INVALID_OPERATION_CODE, LOGICAL_UNIT_COMMUNICATION_FAILURE
+from qemu_pr.scsi.status import Completion
+
+
+def carry_out(device: Device, fd: int, request: Request, client: str, events: Events) -> Completion:
+    """Carry out a request; whatever goes wrong becomes sense data.
+
+    Args:
+        device: Where to.
+        fd: The descriptor that came with the request; the caller closes it.
+        request: The request.
+        client: Who sent it, for the log.
+        events: Where to report what happens.
+    """
+    events("pr_helper_request", client, request.cdb.hex(), len(request.data_out))
+    try:
+        completion = _permitted(device, fd, request)
+    except Exception as error:  # a defect in one device must not stop the guests of the others
+        events("pr_helper_device_fail", client, repr(error))
+        completion = Completion.check_condition(LOGICAL_UNIT_COMMUNICATION_FAILURE)
+    events(
+        "pr_helper_reply",
+        client,
+        completion.status,
+        completion.sense.hex() or "none",
+        len(completion.data),
+    )
+    return completion
+
+
+def _permitted(device: Device, fd: int, request: Request) -> Completion:
+    if request.cdb[0] == PERSISTENT_RESERVE_OUT and _is_read_only(fd):
+        return Completion.check_condition(INVALID_OPERATION_CODE)
+    return device.execute(fd, request.cdb, request.data_out)
+
+
+def _is_read_only(fd: int) -> bool:
+    """Whether a client may only read: it must not change with a command what it cannot write."""
+    return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY

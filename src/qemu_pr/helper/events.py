@@ -1,0 +1,65 @@
+"""What the helper tells about itself: a table of events, logged by verbosity, traced by name."""
+
+import sys
+from collections.abc import Collection
+from contextlib import suppress
+from typing import TextIO
+
+QUIET, NORMAL, VERBOSE, DEBUG = range(4)
+
+# Event: the verbosity from which on it is logged, and its text.
+EVENTS = {
+    "pr_helper_listen": (VERBOSE, "listening on {}"),
+    "pr_helper_accept": (VERBOSE, "client {}: connected"),
+    "pr_helper_accept_fail": (NORMAL, "cannot take a connection: {}"),
+    "pr_helper_request": (DEBUG, "client {}: CDB {}, {} bytes of parameter list"),
+    "pr_helper_reply": (DEBUG, "client {}: status {:#04x}, sense {}, {} bytes of data"),
+    "pr_helper_device_fail": (NORMAL, "client {}: a command failed in the helper: {}"),
+    "pr_helper_refuse": (NORMAL, "client {}: connection closed: {}"),
+    "pr_helper_close": (VERBOSE, "client {}: disconnected"),
+    "pr_helper_stop": (VERBOSE, "told to stop; connections open: {}"),
+    "pr_helper_abandon": (NORMAL, "told to stop again; connections abandoned: {}"),
+    "pr_helper_leave_file": (NORMAL, "cannot remove {}: {}; the next helper replaces it"),
+}
+
+
+class Events:
+    """Writes events down, one line each. Safe in any thread.
+
+    Args:
+        verbosity: Which events are logged on stderr, QUIET to DEBUG.
+        traced: Names of the events that are traced, whatever the verbosity.
+        trace_file: Where traced events are written; stderr if None.
+    """
+
+    def __init__(
+        self,
+        verbosity: int = NORMAL,
+        traced: Collection[str] = (),
+        trace_file: TextIO | None = None,
+    ) -> None:
+        self._logged = {name for name, (level, _) in EVENTS.items() if level <= verbosity}
+        self._traced = frozenset(traced)
+        self._trace_file = trace_file
+
+    def __call__(self, name: str, *values: object) -> None:
+        """Report an event.
+
+        Args:
+            name: A name of the table.
+            values: What its text has places for.
+        """
+        if name in self._logged:
+            _write(sys.stderr, f"qemu-pr-helper: {EVENTS[name][1].format(*values)}\n")
+        if name in self._traced:
+            text = f"{name} {EVENTS[name][1].format(*values)}\n"
+            _write(self._trace_file or sys.stderr, text)
+
+
+def _write(file: TextIO | None, line: str) -> None:
+    # A log that nobody reads, or a full disk, is no reason to stop serving. Without a file
+    # descriptor 2 there is no sys.stderr.
+    if file is not None:
+        with suppress(OSError, ValueError):
+            file.write(line)
+            file.flush()

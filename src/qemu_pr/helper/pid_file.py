@@ -1,0 +1,75 @@
+"""The pid file: as long as it is locked, its helper runs."""
+
+import fcntl
+import os
+import stat
+
+from qemu_pr.helper import StartError
+from qemu_pr.helper.events import Events
+
+
+class PidFile:
+    """A pid file, created and locked as QEMU does it, so that the two respect each other.
+
+    Args:
+        path: The file; mode 0600 if it has to be created.
+        events: Where to report that it could not be removed.
+
+    Raises:
+        StartError: Another process holds the lock, or the file cannot be written.
+    """
+
+    def __init__(self, path: str, events: Events) -> None:
+        self._path = path
+        self._events = events
+        self._fd = _open_locked(path)
+        try:
+            os.ftruncate(self._fd, 0)
+            os.write(self._fd, f"{os.getpid()}\n".encode())
+        except OSError as error:
+            self.remove()
+            raise StartError(f"Failed to write pid file '{path}': {error.strerror}") from None
+
+    def remove(self) -> None:
+        """Remove the file, unless another took its place; then unlock it."""
+        try:
+            if _is_at(self._path, self._fd):
+                os.unlink(self._path)
+        except OSError as error:
+            # After -u the directory may be out of reach. An empty file misleads nobody.
+            os.ftruncate(self._fd, 0)
+            self._events("pr_helper_leave_file", self._path, error.strerror)
+        os.close(self._fd)
+
+
+def _open_locked(path: str) -> int:
+    """Open and lock the file at the path; again, if its last owner removed it meanwhile."""
+    while True:
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StartError(f"Could not create '{path}': {error.strerror}") from None
+        try:
+            _lock(fd, path)
+        except StartError:
+            os.close(fd)
+            raise
+        if _is_at(path, fd):
+            return fd
+        os.close(fd)
+
+
+def _lock(fd: int, path: str) -> None:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        raise StartError(f"pid file '{path}' exists and is no regular file")
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise StartError(f"Cannot lock pid file: {error.strerror}") from None
+
+
+def _is_at(path: str, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False

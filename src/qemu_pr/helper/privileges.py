@@ -1,0 +1,91 @@
+"""Giving up every privilege but the one that the kernel wants for SCSI commands."""
+
+import ctypes
+import os
+
+from qemu_pr.helper import StartError
+
+# <linux/capability.h>, <linux/prctl.h>
+CAP_SETGID = 6
+CAP_SETPCAP = 8
+CAP_SYS_RAWIO = 17
+_CAPABILITY_VERSION_3 = 0x20080522
+_PR_SET_KEEPCAPS = 8
+_PR_CAPBSET_READ = 23
+_PR_CAPBSET_DROP = 24
+_PR_SET_NO_NEW_PRIVS = 38
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+
+
+def drop(user: int | None = None, group: int | None = None) -> None:
+    """Keep CAP_SYS_RAWIO at most, and become another user and group. One thread only.
+
+    What an ordinary user has no right to give up is kept: the bounding set and supplementary
+    groups. It is of no use to the process, as it can gain no privileges any more.
+
+    Args:
+        user: User ID to change to; None keeps it.
+        group: Group ID to change to; None keeps it.
+
+    Raises:
+        StartError: The system does not let this process do it.
+    """
+    try:
+        effective, permitted = _capabilities()
+        if effective >> CAP_SETPCAP & 1:
+            _clear_bounding_set()
+        if effective >> CAP_SETGID & 1:
+            os.setgroups([])
+        _change_ids(os.getuid() if user is None else user, os.getgid() if group is None else group)
+        _set_capabilities(permitted & 1 << CAP_SYS_RAWIO)
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    except OSError as error:
+        raise StartError(f"Failed to drop privileges: {error.strerror}") from None
+
+
+def _change_ids(user: int, group: int) -> None:
+    _prctl(_PR_SET_KEEPCAPS, 1)
+    try:
+        os.setresgid(group, group, group)
+        os.setresuid(user, user, user)
+    except PermissionError:
+        raise StartError(
+            f"cannot become user {user} and group {group}: start it as root, or without -u and -g"
+        ) from None
+
+
+def _clear_bounding_set() -> None:
+    capability = 0
+    while _libc.prctl(_PR_CAPBSET_READ, capability, 0, 0, 0) >= 0:
+        _prctl(_PR_CAPBSET_DROP, capability)
+        capability += 1
+
+
+def _capabilities() -> tuple[int, int]:
+    """Give this thread's effective and permitted capabilities, as bit masks."""
+    words = (ctypes.c_uint32 * 6)()
+    _check(_libc.capget(_header(), words))
+    effective, permitted, _, effective_high, permitted_high, _ = words
+    return effective | effective_high << 32, permitted | permitted_high << 32
+
+
+def _set_capabilities(kept: int) -> None:
+    """Make these the effective and the permitted capabilities, and none inheritable."""
+    low, high = kept & 0xFFFFFFFF, kept >> 32
+    _check(_libc.capset(_header(), (ctypes.c_uint32 * 6)(low, low, 0, high, high, 0)))
+
+
+def _header() -> ctypes.Array[ctypes.c_uint32]:
+    return (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+
+
+def _prctl(option: int, value: int) -> None:
+    _check(_libc.prctl(option, value, 0, 0, 0))
+
+
+def _check(result: int) -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

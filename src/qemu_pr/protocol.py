@@ -1,0 +1,240 @@
+"""The wire protocol between QEMU and its persistent reservation helper: bytes in, values out.
+
+A connection begins with a handshake: the helper sends the features it offers, 4 bytes, and the
+client answers with those it wants. None exist, so both send zeros.
+
+Then the client sends one request at a time, and the helper answers each with one reply::
+
+    request  16 bytes   CDB: PERSISTENT RESERVE IN or OUT, then zeros
+             with them  one file descriptor of the disk (SCM_RIGHTS)
+             0..8192    parameter list, as many bytes as CDB bytes 7..8 say (OUT only)
+
+    reply    4 bytes    status, big-endian, signed
+             4 bytes    size, big-endian, signed
+             96 bytes   sense data, zero padded, sent with every status
+             size       data (IN with GOOD only), at most what CDB bytes 7..8 say
+
+A reader never asks for bytes beyond the part it is in. So a descriptor always belongs to the part
+that its message was read for, and nothing has to be buffered or put back.
+
+Source: docs/interop/pr-helper.rst of QEMU, and what Debian's qemu-pr-helper 7.2 does.
+"""
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qemu_pr.scsi.commands import PERSISTENT_RESERVE_IN, PERSISTENT_RESERVE_OUT
+from qemu_pr.scsi.status import Completion, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HANDSHAKE = bytes(4)
+CDB_SIZE = 16
+SENSE_SIZE = 96
+MAX_DATA_SIZE = 8192
+
+_REPLY_HEAD = struct.Struct(f">ii{SENSE_SIZE}s")
+
+
+class ProtocolError(Exception):
+    """The peer broke the protocol; close the connection without a further word.
+
+    The text says what it did.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One command, without the descriptor that travels with its CDB.
+
+    Attributes:
+        cdb: 16 bytes; a shorter CDB is to be padded with zeros.
+        data_out: The parameter list of PERSISTENT RESERVE OUT, else empty.
+    """
+
+    cdb: bytes
+    data_out: bytes = b""
+
+    @property
+    def data_size(self) -> int:
+        """Bytes 7..8 of the CDB: parameter list length of OUT, allocation length of IN."""
+        return _data_size(self.cdb)
+
+    def encode(self) -> bytes:
+        """Encode for the helper; send the descriptor with the first byte.
+
+        Raises:
+            ProtocolError: The helper would close the connection, or wait for more bytes.
+        """
+        expected = _data_out_size(self.cdb)
+        if len(self.data_out) != expected:
+            raise ProtocolError(
+                f"the CDB announces {expected} bytes of parameter list, not {len(self.data_out)}"
+            )
+        return self.cdb + self.data_out
+
+
+def encode_reply(request: Request, completion: Completion) -> bytes:
+    """Encode what a request came to, for the client.
+
+    Args:
+        request: The request; data is cut to its allocation length, and OUT never returns any.
+        completion: What the device answered; of its sense data the first 96 bytes are sent.
+    """
+    returns_data = request.cdb[0] == PERSISTENT_RESERVE_IN and completion.status == Status.GOOD
+    data = completion.data[: request.data_size] if returns_data else b""
+    return _REPLY_HEAD.pack(completion.status, len(data), completion.sense) + data
+
+
+class _PartReader:
+    """Collects one part of a message after the other; each has a size known beforehand."""
+
+    def __init__(self, size: int) -> None:
+        self._part = bytearray()
+        self._size = size
+
+    @property
+    def wanted(self) -> int:
+        """How many bytes to read from the socket next, at most; never 0."""
+        return self._size - len(self._part)
+
+    def _collect(self, data: bytes) -> bool:
+        """Add bytes to the part and tell whether it is complete."""
+        if len(data) > self.wanted:
+            raise ValueError(f"fed {len(data)} bytes, but only {self.wanted} were wanted")
+        self._part += data
+        return not self.wanted
+
+    def _next_part(self, size: int) -> None:
+        self._part.clear()
+        self._size = size
+
+
+class RequestReader(_PartReader):
+    """The helper's side: turns what a client sends into requests.
+
+    Read at most `wanted` bytes from the socket, feed them, carry out the request that comes back.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(len(HANDSHAKE))
+        self._complete: Callable[[bytes], Request | None] = self._handshake
+        self._descriptors = 0
+        self._cdb = b""
+
+    @property
+    def takes_descriptor(self) -> bool:
+        """Whether a descriptor that comes with the wanted bytes belongs to a request.
+
+        One that comes with the handshake or with a parameter list is to be closed: QEMU's helper
+        ignores it, too.
+        """
+        return self._complete == self._command
+
+    def feed(self, data: bytes, descriptors: int = 0) -> Request | None:
+        """Take bytes from the socket.
+
+        Args:
+            data: What was read, 1 to `wanted` bytes.
+            descriptors: How many file descriptors came with it.
+
+        Returns:
+            The request that these bytes completed, or None.
+
+        Raises:
+            ProtocolError: The client broke the protocol.
+        """
+        if self.takes_descriptor:
+            self._descriptors += descriptors
+            if self._descriptors > 1:
+                raise ProtocolError("more than one file descriptor with a command")
+        return self._complete(bytes(self._part)) if self._collect(data) else None
+
+    def _handshake(self, part: bytes) -> None:
+        if part != HANDSHAKE:
+            raise ProtocolError(f"the client asks for features that do not exist: {part.hex()}")
+        self._expect_command()
+
+    def _command(self, cdb: bytes) -> Request | None:
+        if not self._descriptors:
+            raise ProtocolError("no file descriptor with the command")
+        size = _data_out_size(cdb)
+        if not size:
+            return self._request(cdb, b"")
+        self._cdb = cdb
+        self._next_part(size)
+        self._complete = self._parameter_list
+        return None
+
+    def _parameter_list(self, data_out: bytes) -> Request:
+        return self._request(self._cdb, data_out)
+
+    def _request(self, cdb: bytes, data_out: bytes) -> Request:
+        self._expect_command()
+        return Request(cdb, data_out)
+
+    def _expect_command(self) -> None:
+        self._next_part(CDB_SIZE)
+        self._complete = self._command
+        self._descriptors = 0
+
+
+class ReplyReader(_PartReader):
+    """The client's side: reads the reply to one request.
+
+    Args:
+        request: The request that was sent.
+    """
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(_REPLY_HEAD.size)
+        self._request = request
+        self._head: Completion | None = None
+
+    def feed(self, data: bytes) -> Completion | None:
+        """Take bytes from the socket.
+
+        Args:
+            data: What was read, 1 to `wanted` bytes.
+
+        Returns:
+            The completion, once all of it is there, or None. Its sense data is 96 bytes long, zero
+            padded, with CHECK CONDITION, and empty with every other status.
+
+        Raises:
+            ProtocolError: The helper broke the protocol.
+        """
+        if not self._collect(data):
+            return None
+        if self._head is not None:
+            return Completion(self._head.status, self._head.sense, bytes(self._part))
+        status, size, sense = _REPLY_HEAD.unpack(self._part)
+        if not 0 <= status <= 0xFF:
+            raise ProtocolError(f"the helper answers with status {status}, which is not one byte")
+        returns_data = self._request.cdb[0] == PERSISTENT_RESERVE_IN and status == Status.GOOD
+        most = self._request.data_size if returns_data else 0
+        if not 0 <= size <= most:
+            raise ProtocolError(f"the helper returns {size} bytes of data; at most {most} fit")
+        self._head = Completion(status, sense if status == Status.CHECK_CONDITION else b"")
+        if not size:
+            return self._head
+        self._next_part(size)
+        return None
+
+
+def _data_size(cdb: bytes) -> int:
+    return int.from_bytes(cdb[7:9], "big")
+
+
+def _data_out_size(cdb: bytes) -> int:
+    """Check a CDB as the helper does; give the size of the parameter list that follows it."""
+    if len(cdb) != CDB_SIZE:
+        raise ProtocolError(f"a CDB has {CDB_SIZE} bytes here, not {len(cdb)}")
+    if cdb[0] not in (PERSISTENT_RESERVE_IN, PERSISTENT_RESERVE_OUT):
+        raise ProtocolError(f"operation code {cdb[0]:#04x} is not PERSISTENT RESERVE IN or OUT")
+    size = _data_size(cdb)
+    if size > MAX_DATA_SIZE:
+        raise ProtocolError(f"the command moves {size} bytes, more than {MAX_DATA_SIZE}")
+    return size if cdb[0] == PERSISTENT_RESERVE_OUT else 0

@@ -1,0 +1,209 @@
+"""What a running helper may still do, as the kernel tells it: the same as QEMU's."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helper_process import (
+    C_HELPER,
+    CHECK_CONDITION,
+    PATIENCE,
+    PYTHON_HELPER,
+    Client,
+    cdb,
+    run,
+    started,
+    status_of,
+    terminated,
+    wait_for,
+)
+from requirements import require
+
+NOBODY = 65534
+CAP_SYS_RAWIO = f"{1 << 17:016x}"
+NONE = f"{0:016x}"
+CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def privileges(pid: int) -> dict[str, str]:
+    status = status_of(pid)
+    return {name: status[name] for name in ("Uid", "Gid", "Groups", *CAPABILITIES)}
+
+
+def ordinary_user(*command: str) -> tuple[str, ...]:
+    """A command as it runs for a user without any privilege."""
+    if os.geteuid() != 0:
+        return command
+    setpriv = require("setpriv", package="util-linux")
+    command = (setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", *command)
+    if run(command, "-V").returncode != 0:
+        pytest.skip(f"{sys.executable} is out of reach for ordinary users")
+    return command
+
+
+@as_root
+@pytest.mark.parametrize(
+    "options",
+    [(), ("-u", "nobody"), ("-g", "nogroup"), ("-u", "nobody", "-g", "nogroup"), ("-u", "12345")],
+    ids=" ".join,
+)
+def test_privileges_equal_those_of_the_c_helper(path, options):
+    require(C_HELPER[0], package="qemu-system-common")
+    found = []
+    for command in (PYTHON_HELPER, C_HELPER):
+        with started(command, path, *options, extra_groups=[4, 24]) as process:
+            wait_for(lambda: status_of(process.pid)["CapBnd"] == NONE, "it drops")
+            found.append(privileges(process.pid))
+        Path(path).unlink()
+
+    assert found[0] == found[1]
+    assert found[0]["CapEff"] == found[0]["CapPrm"] == CAP_SYS_RAWIO
+    assert found[0]["Groups"] == ""
+
+
+@as_root
+def test_every_thread_has_the_same_privileges(path):
+    with started(PYTHON_HELPER, path, "-u", "nobody") as process, Client(path), Client(path):
+        threads = os.listdir(f"/proc/{process.pid}/task")
+        assert len(threads) >= 3
+        assert {
+            status_of(f"{process.pid}/task/{thread}")["CapEff"]  # type: ignore[arg-type]
+            for thread in threads
+        } == {CAP_SYS_RAWIO}
+
+
+@as_root
+def test_numbers_that_name_nobody_are_taken_as_ids(path):
+    with started(PYTHON_HELPER, path, "-u", "54321", "-g", "12345") as process:
+        found = privileges(process.pid)
+
+    assert found["Uid"].split() == ["54321"] * 4
+    assert found["Gid"].split() == ["12345"] * 4
+    assert found["CapEff"] == CAP_SYS_RAWIO
+
+
+@as_root
+def test_no_new_privileges_can_be_gained(path):
+    with started(PYTHON_HELPER, path) as process:
+        assert status_of(process.pid)["NoNewPrivs"] == "1"
+
+
+@as_root
+def test_as_nobody_it_still_serves_and_stops(path, regular):
+    with started(PYTHON_HELPER, path, "-u", "nobody") as process:
+        with Client(path) as client:
+            assert client.command(cdb(0x5E), regular).status == CHECK_CONDITION
+
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+
+
+@as_root
+def test_files_that_nobody_cannot_remove_are_made_harmless(path, folder):
+    pid_file = folder / "helper.pid"
+    with started(PYTHON_HELPER, path, "-u", "nobody", "-f", str(pid_file)) as process:
+        log = terminated(process)
+
+    assert log == (
+        f"qemu-pr-helper: cannot remove {path}: Permission denied; the next helper replaces it\n"
+        f"qemu-pr-helper: cannot remove {pid_file}: Permission denied;"
+        " the next helper replaces it\n"
+    )
+    assert pid_file.read_text() == ""
+    with started(PYTHON_HELPER, path, "-f", str(pid_file)) as process:
+        terminated(process)
+    assert os.listdir(folder) == []
+
+
+@as_root
+def test_a_simulated_state_belongs_to_the_user_that_serves(path, folder, regular):
+    (folder / "state").mkdir()
+    os.chown(folder / "state", NOBODY, NOBODY)
+    state = folder / "state" / "state.db"
+    options = ("-u", "nobody", "-g", "nogroup", "--simulate", str(state))
+    with started(PYTHON_HELPER, path, *options), Client(path) as client:
+        reply = client.command(cdb(0x5E, 8), regular)
+
+    assert (reply.status, reply.data) == (0, bytes(8))
+    assert stat.S_ISREG(state.stat().st_mode)
+    assert state.stat().st_uid == NOBODY
+
+
+@as_root
+def test_a_state_that_the_user_cannot_write_is_an_error_at_the_start(path, folder):
+    state = folder / "state.db"
+
+    result = run(PYTHON_HELPER, "-k", path, "-u", "nobody", "--simulate", str(state))
+
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == f"qemu-pr-helper: {state}: Permission denied"
+    assert not state.exists()
+
+
+def test_an_ordinary_user_runs_it_without_privileges(folder, regular):
+    folder.chmod(0o777)
+    path = str(folder / "helper.sock")
+    with started(ordinary_user(*PYTHON_HELPER), path) as process, Client(path) as client:
+        found = privileges(process.pid)
+
+        assert client.command(cdb(0x5E), regular).status == CHECK_CONDITION
+        assert found["CapPrm"] == found["CapEff"] == found["CapInh"] == NONE
+        assert terminated(process) == ""
+    assert not Path(path).exists()
+
+
+def test_an_ordinary_user_simulates_disks(folder, regular):
+    folder.chmod(0o777)
+    path = str(folder / "helper.sock")
+    options = ("--simulate", str(folder / "state.db"))
+    with started(ordinary_user(*PYTHON_HELPER), path, *options), Client(path) as client:
+        assert client.command(cdb(0x5E, 8), regular).data == bytes(8)
+
+
+@pytest.mark.parametrize("option", ["-u", "-g"])
+def test_an_ordinary_user_cannot_become_another(folder, option):
+    folder.chmod(0o777)
+
+    result = run(ordinary_user(*PYTHON_HELPER), "-k", str(folder / "helper.sock"), option, "0")
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("qemu-pr-helper: cannot become user ")
+    assert result.stderr.endswith("start it as root, or without -u and -g\n")
+    assert os.listdir(folder) == []
+
+
+def test_an_ordinary_user_may_name_himself(folder):
+    folder.chmod(0o777)
+    path = str(folder / "helper.sock")
+    user = str(NOBODY if os.geteuid() == 0 else os.geteuid())
+    with started(ordinary_user(*PYTHON_HELPER), path, "-u", user) as process:
+        assert status_of(process.pid)["Uid"].split() == [user] * 4
+
+
+@as_root
+def test_a_service_user_with_the_one_capability_keeps_it(folder):
+    setpriv = require("setpriv", package="util-linux")
+    folder.chmod(0o777)
+    command = (
+        setpriv,
+        f"--reuid={NOBODY}",
+        f"--regid={NOBODY}",
+        "--clear-groups",
+        "--inh-caps=-all,+sys_rawio",
+        "--ambient-caps=-all,+sys_rawio",
+        *PYTHON_HELPER,
+    )
+    if subprocess.run([*command, "-V"], capture_output=True, check=False).returncode != 0:
+        pytest.skip(f"{sys.executable} is out of reach for ordinary users")
+
+    with started(command, str(folder / "helper.sock")) as process:
+        found = privileges(process.pid)
+
+    assert found["CapPrm"] == found["CapEff"] == CAP_SYS_RAWIO
+    assert found["CapInh"] == found["CapAmb"] == NONE
