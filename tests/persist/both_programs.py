@@ -1,0 +1,96 @@
+"""Runs ``sg_persist`` and ``qemu-pr persist`` on the same helper."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from unittest.mock import patch
+
+from qemu_pr.cli.qemu_pr import main
+from scripted_helper import Answer, Received, ScriptedHelper
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a program did; two that sent the same and said the same on stdout are equal."""
+
+    status: int
+    stdout: bytes
+    received: tuple[Received, ...] = ()
+    stderr: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class SgPersist:
+    """The real program, made to talk to a helper by the shim."""
+
+    program: str
+    shim: str
+
+    def run(self, socket: str, *args: str, stdin: bytes = b"", inquiry: bool = False) -> Outcome:
+        options = () if inquiry else ("--no-inquiry",)
+        done = subprocess.run(
+            [self.program, *options, *args],
+            env=os.environ | {"LD_PRELOAD": self.shim, "QEMU_PR_SHIM_SOCKET": socket},
+            input=stdin,
+            capture_output=True,
+            timeout=20,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout, stderr=done.stderr.decode())
+
+
+def run_ours(socket: str, *args: str, stdin: bytes = b"") -> Outcome:
+    """Run ``qemu-pr persist`` in this process."""
+    stdout = io.TextIOWrapper(io.BytesIO())
+    stderr = io.StringIO()
+    with (
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+        patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin))),
+    ):
+        try:
+            status = main(["persist", "--socket", socket, *args])
+        except SystemExit as end:
+            status = int(end.code or 0)
+    stdout.flush()
+    return Outcome(status, stdout.buffer.getvalue(), stderr=stderr.getvalue())
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Both programs, one scripted helper and a regular file for a disk."""
+
+    sg_persist: SgPersist
+    helper: ScriptedHelper
+    disk: str
+
+    def real(self, answer: Answer, *args: str, stdin: bytes = b"") -> Outcome:
+        """Run sg_persist with a helper that gives this answer."""
+        with self._answering(answer) as received:
+            outcome = self.sg_persist.run(self.helper.path, *args, stdin=stdin)
+        return Outcome(outcome.status, outcome.stdout, tuple(received), outcome.stderr)
+
+    def ours(self, answer: Answer, *args: str, stdin: bytes = b"") -> Outcome:
+        """Run qemu-pr persist with a helper that gives this answer."""
+        with self._answering(answer) as received:
+            outcome = run_ours(self.helper.path, *args, stdin=stdin)
+        return Outcome(outcome.status, outcome.stdout, tuple(received), outcome.stderr)
+
+    def both(
+        self, answer: Answer, args: Sequence[str], stdin: bytes = b""
+    ) -> tuple[Outcome, Outcome]:
+        """Run both: theirs and ours."""
+        return (
+            self.real(answer, *args, self.disk, stdin=stdin),
+            self.ours(answer, *args, self.disk, stdin=stdin),
+        )
+
+    @contextmanager
+    def _answering(self, answer: Answer) -> Iterator[list[Received]]:
+        self.helper.answer = lambda _: answer
+        self.helper.received = []
+        yield self.helper.received
