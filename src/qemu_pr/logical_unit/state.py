@@ -105,9 +105,9 @@ class MemoryState:
     generation: int = 0
     aptpl: bool = False
     reservation: Reservation | None = None
-    _registrations: dict[Nexus, Registration] = field(default_factory=dict)
-    _by_key: dict[int, dict[Nexus, None]] = field(default_factory=dict)
-    _unit_attentions: dict[Nexus, Sense] = field(default_factory=dict)
+    _registrations: dict[Nexus, Registration] = field(default_factory=dict, init=False)
+    _by_key: dict[int, dict[Nexus, None]] = field(default_factory=dict, init=False)
+    _unit_attentions: dict[Nexus, Sense] = field(default_factory=dict, init=False)
 
     def registration(self, nexus: Nexus) -> Registration | None:
         """See `State.registration`."""
