@@ -21,6 +21,7 @@ COMMAND_LINES = [textwrap.dedent(block) for block in BLOCK.findall(PAGE.read_tex
 
 # What stands for the disk: QEMU's host_device takes any device, and anyone may open this one.
 DEVICE = "/dev/null"
+PAUSED = ("-S", "-nodefaults", "-display", "none", "-qmp", "stdio")
 
 
 def adapted(command_line: str, socket: str) -> list[str]:
