@@ -40,7 +40,7 @@ _SCHEMA = f"""
         UNIQUE (disk, nexus)
     );
     CREATE INDEX registration_by_place ON registration (disk, place);
-    CREATE INDEX registration_by_key ON registration (disk, key, place);
+    CREATE INDEX registration_by_key ON registration (disk, key);
     CREATE TABLE unit_attention (
         disk INTEGER NOT NULL REFERENCES disk,
         nexus INTEGER NOT NULL REFERENCES nexus,
@@ -213,7 +213,7 @@ class SqliteState:
         rows = self._run(
             "SELECT initiator, target_port FROM registration"
             " JOIN nexus ON nexus.id = registration.nexus"
-            " WHERE disk = ? AND key = ? ORDER BY place",
+            " WHERE disk = ? AND key = ?",
             self._disk,
             key.to_bytes(8, "big"),
         )
@@ -236,6 +236,15 @@ class SqliteState:
         self._run(
             "DELETE FROM registration WHERE disk = ? AND nexus = ?", self._disk, self._id(nexus)
         )
+
+    def with_unit_attention(self) -> list[Nexus]:
+        """See `State.with_unit_attention`."""
+        rows = self._run(
+            "SELECT initiator, target_port FROM unit_attention"
+            " JOIN nexus ON nexus.id = unit_attention.nexus WHERE disk = ?",
+            self._disk,
+        )
+        return [_nexus(*row) for row in rows]
 
     def establish_unit_attention(self, nexus: Nexus, sense: Sense) -> None:
         """See `State.establish_unit_attention`."""

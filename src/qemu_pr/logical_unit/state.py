@@ -53,7 +53,7 @@ class Reservation:
 class State(Protocol):
     """The memory of a logical unit.
 
-    No method but `registered` may take longer the more nexuses are registered.
+    Only `registered` and `with_unit_attention` may take longer the more nexuses there are.
 
     Attributes:
         generation: PRGENERATION, 32 bits.
@@ -78,7 +78,7 @@ class State(Protocol):
         ...
 
     def registered_with(self, key: int) -> Iterable[Nexus]:
-        """Give the nexuses registered with a key, the longest registered first."""
+        """Give the nexuses registered with a key, in any order."""
         ...
 
     def register(self, nexus: Nexus, registration: Registration) -> None:
@@ -87,6 +87,10 @@ class State(Protocol):
 
     def unregister(self, nexus: Nexus) -> None:
         """Remove the registration of a registered nexus."""
+        ...
+
+    def with_unit_attention(self) -> Iterable[Nexus]:
+        """Give the nexuses for which a unit attention condition is pending."""
         ...
 
     def establish_unit_attention(self, nexus: Nexus, sense: Sense) -> None:
@@ -135,6 +139,10 @@ class MemoryState:
         """See `State.unregister`."""
         self._forget_key(nexus)
         del self._registrations[nexus]
+
+    def with_unit_attention(self) -> list[Nexus]:
+        """See `State.with_unit_attention`."""
+        return list(self._unit_attentions)
 
     def establish_unit_attention(self, nexus: Nexus, sense: Sense) -> None:
         """See `State.establish_unit_attention`."""

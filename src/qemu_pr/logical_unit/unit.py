@@ -85,16 +85,18 @@ class LogicalUnit:
         """Lose power and get it back (SPC-4, 5.12.5).
 
         Registrations and reservation persist if APTPL was activated. PRGENERATION begins at zero
-        again, and every nexus that was registered learns of the power on.
+        again, and every nexus that was registered or was to be told something learns of the
+        power on instead.
         """
         state = self._state
         registered = [nexus for nexus, _ in state.registered()]
+        concerned = dict.fromkeys((*registered, *state.with_unit_attention()))
         if not state.aptpl:
             state.reservation = None
             for nexus in registered:
                 state.unregister(nexus)
         state.generation = 0
-        for nexus in registered:
+        for nexus in concerned:
             state.take_unit_attention(nexus)
             state.establish_unit_attention(nexus, sense.POWER_ON_RESET_OR_BUS_DEVICE_RESET)
 
@@ -219,19 +221,13 @@ class LogicalUnit:
             return RESERVATION_CONFLICT
         if registration is None and parameters.service_action_reservation_key == 0:
             return GOOD
-        others: list[Nexus] = []
-        if parameters.initiator_ports is not None:
-            ports = self._target_ports if parameters.all_tg_pt else (nexus.target_port,)
-            others = [Nexus(i, port) for i in parameters.initiator_ports for port in ports]
-            if registration or any(state.registration(other) for other in others):
-                return _INVALID_FIELD_IN_PARAMETER_LIST
-        own = [nexus]
-        if parameters.all_tg_pt:
-            own += [
-                Nexus(nexus.initiator, port)
-                for port in self._target_ports
-                if port != nexus.target_port
-            ]
+        ports = self._target_ports if parameters.all_tg_pt else (nexus.target_port,)
+        others = [Nexus(i, port) for i in parameters.initiator_ports or () for port in ports]
+        if parameters.initiator_ports is not None and (
+            registration or any(state.registration(other) for other in others)
+        ):
+            return _INVALID_FIELD_IN_PARAMETER_LIST
+        own = [nexus, *self._same_initiator(nexus, command, parameters)]
         if parameters.service_action_reservation_key == 0:
             for one in own:
                 if state.registration(one):
@@ -243,8 +239,40 @@ class LogicalUnit:
             for one in own + others:
                 state.register(one, registered)
             self._count()
+        if registration and registration.all_tg_pt and not parameters.all_tg_pt:
+            self._part_from_other_ports(nexus)
         state.aptpl = parameters.aptpl
         return GOOD
+
+    def _same_initiator(
+        self, nexus: Nexus, command: PersistentReserveOut, parameters: ParameterList
+    ) -> list[Nexus]:
+        """Give the other nexuses that ALL_TG_PT extends a REGISTER to.
+
+        REGISTER leaves a nexus alone that has another key than the one it names.
+        """
+        if not parameters.all_tg_pt:
+            return []
+        siblings = self._through_other_ports(nexus)
+        if command.service_action == OutServiceAction.REGISTER_AND_IGNORE_EXISTING_KEY:
+            return siblings
+        known = {one: self._state.registration(one) for one in siblings}
+        return [
+            one
+            for one, registration in known.items()
+            if registration is None or registration.key == parameters.reservation_key
+        ]
+
+    def _part_from_other_ports(self, nexus: Nexus) -> None:
+        """A registration for all target ports was changed on one, so the others are no such."""
+        for one in self._through_other_ports(nexus):
+            registration = self._state.registration(one)
+            if registration:
+                self._state.register(one, Registration(registration.key))
+
+    def _through_other_ports(self, nexus: Nexus) -> list[Nexus]:
+        ports = (port for port in self._target_ports if port != nexus.target_port)
+        return [Nexus(nexus.initiator, port) for port in ports]
 
     def _unregister(self, nexus: Nexus) -> None:
         """Unregister at the nexus's own wish (SPC-4, 5.12.11.2.3)."""
