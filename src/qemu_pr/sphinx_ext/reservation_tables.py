@@ -13,9 +13,10 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
 from qemu_pr import __version__
+from qemu_pr.cli.persist.text import TYPE_NAMES
 from qemu_pr.logical_unit import rules
 from qemu_pr.logical_unit.rules import Access, Standing
-from qemu_pr.scsi.commands import OutServiceAction, ReservationType
+from qemu_pr.scsi.commands import OutServiceAction
 
 _MEDIUM = {
     Access(read=True, write=True): "reads, writes",
@@ -31,7 +32,7 @@ def access_rows() -> list[list[str]]:
         cells = [_MEDIUM[access[standing]] for standing in sorted(Standing, reverse=True)]
         if type_ in rules.ALL_REGISTRANTS:
             cells[1] = "—"
-        rows.append([str(type_.value), type_name(type_), *cells])
+        rows.append([str(type_.value), TYPE_NAMES[type_], *cells])
     return rows
 
 
@@ -47,13 +48,6 @@ def service_action_rows() -> list[list[str]]:
         ]
         rows.append([action.name.replace("_", " "), *allowed])
     return rows
-
-
-def type_name(type_: ReservationType) -> str:
-    """Write a type as SPC-4 does: "Write Exclusive, registrants only"."""
-    first, second, *rest = type_.name.split("_")
-    name = f"{first.capitalize()} {second.capitalize()}"
-    return f"{name}, {' '.join(rest).lower()}" if rest else name
 
 
 def list_table(rows: Iterable[Sequence[str]]) -> str:

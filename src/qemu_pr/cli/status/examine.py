@@ -1,0 +1,123 @@
+"""Ask one disk, directly or through a helper, and tell an operator what stood in the way."""
+
+import errno
+import fcntl
+import os
+import re
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+from qemu_pr.cli.persist.failures import FILE_ERROR, MALFORMED, OTHER, Failure, explain
+from qemu_pr.devices import Device
+from qemu_pr.devices.sg_io import ScsiDisk
+from qemu_pr.manager import ConnectError, PRManagerHelper
+from qemu_pr.reservation_status import CommandError, ReservationStatus, action_name, query
+from qemu_pr.scsi import sense
+from qemu_pr.scsi.errors import MalformedError
+from qemu_pr.scsi.status import Status
+
+_SG_GET_VERSION_NUM = 0x2282
+_CAP_SYS_RAWIO = 17
+
+_LIST_DISKS = "'lsblk --scsi' lists the SCSI disks of this host"
+
+_PRIVILEGE = "run as root, or name a helper with --socket"
+_SIMULATE = "a regular file needs --socket with a helper that runs with --simulate"
+_OLDER_RESERVATION = (
+    "another host holds the disk with the older RESERVE command; that host must release it"
+)
+
+_CANNOT_OPEN = {
+    errno.ENOENT: _LIST_DISKS,
+    errno.EACCES: "run as root, or be in the disk's group and name a helper with --socket",
+    errno.ENXIO: "the disk is gone: see the kernel's log",
+    errno.ENODEV: "the disk is gone: see the kernel's log",
+}
+
+_NO_HELPER = {
+    errno.ENOENT: "start qemu-pr-helper, or run as root without --socket",
+    errno.ECONNREFUSED: "the helper that made this socket is gone: start qemu-pr-helper",
+    errno.EACCES: "run as root, or be in the socket's group",
+}
+
+
+def examine(path: str, socket_path: str | None) -> ReservationStatus | Failure:
+    """Ask a disk for all it tells.
+
+    Args:
+        path: The disk.
+        socket_path: The helper's socket; None asks the disk directly.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        advice = _CANNOT_OPEN.get(error.errno or 0, "")
+        return Failure(FILE_ERROR, f"cannot open it: {error.strerror}", advice)
+    try:
+        if socket_path is None:
+            return _ask(ScsiDisk(), fd)
+        with PRManagerHelper(socket_path) as manager:
+            return _ask(manager, fd)
+    except ConnectError as error:
+        advice = _NO_HELPER.get(error.errno or 0, "see that qemu-pr-helper runs well")
+        return Failure(FILE_ERROR, str(error), advice)
+    finally:
+        os.close(fd)
+
+
+def _ask(device: Device, fd: int) -> ReservationStatus | Failure:
+    try:
+        return query(device, fd)
+    except MalformedError as error:
+        return Failure(MALFORMED, f"the disk's answer makes no sense: {error}")
+    except CommandError as error:
+        failure = explain(error.command, error.completion) or Failure(OTHER, str(error))
+        name = action_name(error.command.service_action)
+        failure = replace(failure, reason=f"{name}: {failure.reason}")
+        return _diagnose(error, failure, device, fd)
+
+
+def _diagnose(error: CommandError, failure: Failure, device: Device, fd: int) -> Failure:
+    """Name the cause and what to do, where the disk's answer alone does not tell."""
+    helper = device if isinstance(device, PRManagerHelper) else None
+    match error.sense:
+        case None if error.completion.status == Status.RESERVATION_CONFLICT:
+            return replace(failure, advice=_OLDER_RESERVATION)
+        case (
+            sense.COMMAND_IO_PROCESS_TERMINATED
+            | sense.INVALID_OPERATION_CODE
+            | sense.INVALID_FIELD_IN_CDB
+        ) if not _is_scsi(fd):
+            advice = _SIMULATE if stat.S_ISREG(os.fstat(fd).st_mode) else _LIST_DISKS
+            return replace(failure, reason=f"not a SCSI disk ({error.sense})", advice=advice)
+        case sense.INVALID_OPERATION_CODE | sense.INVALID_FIELD_IN_CDB:
+            return replace(failure, advice="the disk has no persistent reservations")
+        case sense.COMMAND_IO_PROCESS_TERMINATED if helper:
+            advice = "the helper may not send SCSI commands: start it as root"
+            return replace(failure, advice=advice)
+        case sense.COMMAND_IO_PROCESS_TERMINATED if not _may_send():
+            reason = "no permission to send SCSI commands (CAP_SYS_RAWIO)"
+            return replace(failure, reason=reason, advice=_PRIVILEGE)
+        case sense.COMMAND_IO_PROCESS_TERMINATED:
+            advice = "see the kernel's log; root of a container may not send SCSI commands"
+            return replace(failure, advice=advice)
+        case sense.LOGICAL_UNIT_COMMUNICATION_FAILURE if helper and helper.last_error:
+            reason = f"{failure.reason}: {helper.last_error}"
+            return replace(failure, reason=reason, advice="see the helper's log")
+    return failure
+
+
+def _is_scsi(fd: int) -> bool:
+    """Whether the kernel passes SCSI commands on to it; everyone may ask."""
+    try:
+        fcntl.ioctl(fd, _SG_GET_VERSION_NUM, bytes(4))
+    except OSError:
+        return False
+    return True
+
+
+def _may_send() -> bool:
+    """Whether this process has the privilege that the kernel wants for reservation commands."""
+    effective = re.search("^CapEff:\\s*(\\w+)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return effective is not None and bool(int(effective[1], 16) >> _CAP_SYS_RAWIO & 1)
