@@ -1,5 +1,23 @@
-"""Puts this directory on the import path, so that tests in its folders find `requirements`.
+"""What holds for all tests: with QEMU_PR_REQUIRE_ALL=1 a skip is a failure.
 
-pytest does so for the directory of every conftest.py. The manual's Python examples are run under
-pytest-sphinx by test_manual.py, and so need no hooks here.
+This file also puts its directory on the import path, so that tests in its folders find
+`requirements`. The manual's Python examples are run under pytest-sphinx by test_manual.py, and so
+need no hooks here.
 """
+
+from collections.abc import Generator
+
+import pytest
+
+from requirements import REQUIRE_ALL
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if REQUIRE_ALL and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"QEMU_PR_REQUIRE_ALL=1, but skipped: {report.longrepr}"
+    return report

@@ -1,5 +1,6 @@
 """The real sg_persist, and a helper for it and for ours."""
 
+import ctypes
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ import pytest
 from both_programs import Bench, SgPersist
 from requirements import require
 from scripted_helper import ScriptedHelper
+
+CAPABILITY_VERSION_3 = 0x20080522
+DAC_CAPABILITIES = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +37,17 @@ def bench(sg_persist: SgPersist) -> Iterator[Bench]:
         disk.write_bytes(bytes(512))
         with ScriptedHelper(f"{folder}/helper.sock") as helper:
             yield Bench(sg_persist, helper, str(disk))
+
+
+@pytest.fixture
+def ordinary_user() -> Iterator[None]:
+    """Let file permissions count in this thread for root, too (capabilities(7))."""
+    libc = ctypes.CDLL(None)
+    this_thread = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    before = (ctypes.c_uint32 * 6)()
+    assert libc.capget(this_thread, before) == 0
+    effective, *others = before
+    without = (ctypes.c_uint32 * 6)(effective & ~DAC_CAPABILITIES, *others)
+    assert libc.capset(this_thread, without) == 0
+    yield
+    assert libc.capset(this_thread, before) == 0

@@ -89,7 +89,7 @@ def test_a_socket_that_a_helper_left_behind(bench: Bench) -> None:
     assert "Connection refused; the helper that made this socket is gone" in outcome.stderr
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may open every socket")
+@pytest.mark.usefixtures("ordinary_user")
 def test_a_socket_that_is_for_others(bench: Bench) -> None:
     os.chmod(bench.helper.path, 0)
     try:
@@ -101,7 +101,7 @@ def test_a_socket_that_is_for_others(bench: Bench) -> None:
     assert "Permission denied; the socket's permissions keep you out" in outcome.stderr
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to every file")
+@pytest.mark.usefixtures("ordinary_user")
 @pytest.mark.parametrize(("line", "hint"), [("-k", True), ("-o -G", False)])
 def test_a_disk_that_may_only_be_read(bench: Bench, tmp_path: Path, line: str, hint: bool) -> None:
     disk = tmp_path / "disk"
