@@ -1,6 +1,5 @@
 """What the unit's memory promises (`State`), kept in this process's memory."""
 
-
 from qemu_pr.logical_unit import MemoryState, Nexus, Registration
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.transport_ids import SASTransportID
