@@ -1,6 +1,7 @@
 # make          set up, verify every example of the manual, render it (build/html, build/man)
 # make doctest  verify every example of the manual
 # make test     run all tests
+# make lab      run the manual's command lines with real guests and disks, in a virtual machine
 # make lint     check style and types
 # make clean    remove everything that make made
 #
@@ -30,6 +31,9 @@ doctest: $(BIN)/.installed
 test: $(BIN)/.installed
 	$(BIN)/python -m pytest
 
+lab: html $(BIN)/.installed-lab
+	$(BIN)/python tests/lab/run.py $(LAB)
+
 lint: $(BIN)/.installed-lint
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
@@ -50,9 +54,9 @@ $(BIN)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[manual,test]'
 	@touch $@
 
-$(BIN)/.installed-lint: $(BIN)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[lint]'
+$(BIN)/.installed-%: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
 	@touch $@
 
 .NOTPARALLEL: # the builds share build/doctrees
-.PHONY: manual html man doctest test lint clean
+.PHONY: manual html man doctest test lab lint clean

@@ -2,6 +2,7 @@
 
 import pytest
 
+from qemu_pr.logical_unit import LogicalUnit, MemoryState
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.commands import OutServiceAction as Out
 from qemu_pr.scsi.commands import ReservationType as Type
@@ -101,6 +102,17 @@ def test_an_unknown_target_port_is_refused():
         answer = holder.move(A, B, disk.host(2, target_port=port))
         assert answer == refusal(sense.INVALID_FIELD_IN_PARAMETER_LIST)
     assert disk.everything == before
+
+
+def test_a_unit_has_target_port_1_unless_it_is_told_others():
+    unit = LogicalUnit(MemoryState())
+    holder, heir = Disk().hosts(2)
+    holder.unit = unit
+    holder.register(0, A)
+    holder.reserve(A, Type.EXCLUSIVE_ACCESS)
+
+    assert holder.move(A, B, heir, relative_target_port_identifier=2).status != GOOD.status
+    assert holder.move(A, B, heir, relative_target_port_identifier=1) == GOOD
 
 
 @pytest.mark.parametrize("target_port", [1, 2])

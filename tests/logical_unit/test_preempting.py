@@ -156,6 +156,18 @@ def test_key_zero_takes_an_all_registrants_reservation_from_everybody(
     assert attentions(other, third) == [sense.REGISTRATIONS_PREEMPTED] * 2
 
 
+@pytest.mark.parametrize("new_type", Type)
+@pytest.mark.parametrize("type_", SHARED)
+def test_key_zero_changes_the_type_for_the_only_registrant_too(preempt, type_, new_type):
+    disk = Disk()
+    [only] = disk.registered_hosts(A)
+    only.reserve(A, type_)
+
+    assert preempt(only, A, 0, new_type) == GOOD
+    assert disk.reservation.type == new_type
+    assert disk.holders == {only.nexus}
+
+
 @pytest.mark.parametrize("type_", SHARED)
 def test_a_key_but_the_reserving_hosts_removes_registrations_of_an_all_registrants_one(
     preempt, type_

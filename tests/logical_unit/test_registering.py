@@ -2,6 +2,7 @@
 
 import pytest
 
+from qemu_pr.logical_unit import MemoryState
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.commands import OutServiceAction as Out
 from qemu_pr.scsi.commands import ReservationType as Type
@@ -109,6 +110,17 @@ def test_the_holder_that_changes_its_key_holds_the_reservation_under_the_new_one
 
     assert disk.reservation.key == B
     assert disk.holders == {holder.nexus}
+
+
+def test_prgeneration_wraps_at_32_bits():
+    disk = Disk(state=MemoryState(generation=0xFFFFFFFE))
+
+    generations = []
+    for number in (1, 2, 3):
+        disk.host(number).register(0, A)
+        generations.append(disk.generation)
+
+    assert generations == [0xFFFFFFFF, 0, 1]
 
 
 def test_the_type_and_scope_fields_are_ignored():
@@ -288,6 +300,7 @@ def test_all_tg_pt_changes_and_removes_the_key_on_every_target_port():
 
     assert sender.register(A, B, all_tg_pt=True) == GOOD
     assert disk.keys == (B, B)
+    assert all(one.all_tg_pt for one in disk.full_status.values())
     assert sender.register(B, 0, all_tg_pt=True) == GOOD
     assert disk.keys == ()
 
@@ -350,6 +363,42 @@ def test_no_descriptor_claims_all_target_ports_when_one_of_them_differs(new):
 
     agree = disk.registrations == {first.nexus: A, second.nexus: A}
     assert agree or not any(one.all_tg_pt for one in disk.full_status.values())
+
+
+def another_key_was_left_alone(disk, first, second):
+    second.register(0, B)
+    first.register(0, A, all_tg_pt=True)
+
+
+def reservation_was_moved_to_one_port(disk, first, second):
+    first.register(0, A, all_tg_pt=True)
+    holder = disk.host(2)
+    holder.register(0, B)
+    holder.reserve(B, Type.EXCLUSIVE_ACCESS)
+    holder.move(B, C, second)
+
+
+def one_port_preempted_the_other(disk, first, second):
+    first.register(0, A, all_tg_pt=True)
+    first.reserve(A, Type.WRITE_EXCLUSIVE_ALL_REGISTRANTS)
+    first.preempt(A, A, Type.WRITE_EXCLUSIVE_ALL_REGISTRANTS)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="ALL_TG_PT is remembered, and not seen from what is registered"
+)
+@pytest.mark.parametrize(
+    "happened",
+    [another_key_was_left_alone, reservation_was_moved_to_one_port, one_port_preempted_the_other],
+)
+def test_a_descriptor_claims_all_target_ports_only_if_all_have_its_key(happened):
+    disk = Disk(target_ports=(1, 2))
+    first, second = disk.host(1, target_port=1), disk.host(1, target_port=2)
+
+    happened(disk, first, second)
+
+    assert disk.registrations.get(first.nexus) != disk.registrations.get(second.nexus)
+    assert not any(one.all_tg_pt for one in disk.full_status.values())
 
 
 def test_a_transport_id_may_be_of_a_host_that_was_never_seen():

@@ -134,6 +134,31 @@ def test_nobody_else_can_reserve_what_is_reserved(type_, other):
     assert disk.everything == before
 
 
+# Whom the reservation shuts out meets it before anybody looks at what else is wrong.
+FIRST_ERROR = [
+    (Type.WRITE_EXCLUSIVE, RESERVATION_CONFLICT),
+    (Type.EXCLUSIVE_ACCESS, RESERVATION_CONFLICT),
+    (Type.WRITE_EXCLUSIVE_REGISTRANTS_ONLY, refusal(sense.INVALID_FIELD_IN_CDB)),
+    (Type.EXCLUSIVE_ACCESS_REGISTRANTS_ONLY, refusal(sense.INVALID_FIELD_IN_CDB)),
+    (Type.WRITE_EXCLUSIVE_ALL_REGISTRANTS, refusal(sense.INVALID_FIELD_IN_CDB)),
+    (Type.EXCLUSIVE_ACCESS_ALL_REGISTRANTS, refusal(sense.INVALID_FIELD_IN_CDB)),
+]
+
+
+@pytest.mark.parametrize(("type_", "answer"), FIRST_ERROR)
+def test_an_unknown_type_from_another_registrant_is_seen_if_the_reservation_is_shared(
+    type_, answer
+):
+    disk = Disk()
+    holder, registered = disk.registered_hosts(A, B)
+    stranger = disk.host(9)
+    holder.reserve(A, type_)
+
+    assert registered.reserve(B, 0) == answer
+    assert stranger.reserve(0, 0) == RESERVATION_CONFLICT
+    assert holder.reserve(A, 0) == refusal(sense.INVALID_FIELD_IN_CDB)
+
+
 def test_reserving_is_neither_counted_nor_told():
     disk = Disk()
     first, second = disk.registered_hosts(A, B)

@@ -1,0 +1,162 @@
+"""A Linux guest in a real QEMU: started with a command line's text, driven over a serial port."""
+
+import json
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from waiting import wait_for
+
+PROGRAMS = ["/usr/bin/sg_persist", "/usr/bin/sg_turs", "/usr/bin/sg_inq"]
+KERNEL = "/run/kernel"  # the virtual machine's own
+# Searching the PCI bus early and testing ciphers take most of the time to boot, in emulation.
+KERNEL_OPTIONS = "console=ttyS0 quiet panic=-1 mitigations=off pci=noearly cryptomgr.notests"
+MODULES = ["virtio_pci", "virtio_scsi", "sd_mod", "sg"]
+INIT = """\
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+for module in /modules/*; do insmod $module 2>/dev/null; done
+exec <>/dev/ttyS1 >&0 2>&1
+stty raw -echo
+echo ready
+while read -r mark command; do
+    (eval "$command") </dev/null
+    echo "$mark $? $mark"
+done
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command came to: its exit status, and its output with its errors."""
+
+    status: int
+    output: str
+
+
+class Guest:
+    """A running guest, whose shell is at the other end of a serial port."""
+
+    def __init__(self, serial: socket.socket, monitor: Path) -> None:
+        self._serial = serial
+        self._monitor = monitor
+        self._receive_until("ready\n", seconds=180)
+
+    def run(self, command: str, seconds: float = 60) -> Result:
+        """Run one line of shell in the guest.
+
+        Raises:
+            TimeoutError: It did not end within so many seconds.
+            EOFError: The guest went away.
+        """
+        mark = secrets.token_hex(4)
+        self._serial.sendall(f"{mark} {command}\n".encode())
+        output, status, _ = self._receive_until(f" {mark}\n", seconds).split(mark)
+        return Result(int(status), output)
+
+    def qmp(self, command: str) -> Any:
+        """Ask QEMU itself: execute a QMP command, and give what it returns."""
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.connect(str(self._monitor))
+            lines = monitor.makefile("rw")
+            for name in ("qmp_capabilities", command):
+                lines.write(json.dumps({"execute": name}) + "\n")
+            lines.flush()
+            answers = (json.loads(line) for line in lines)
+            returned = (answer["return"] for answer in answers if "return" in answer)
+            next(returned)
+            return next(returned)
+
+    def _receive_until(self, end: str, seconds: float) -> str:
+        self._serial.settimeout(seconds)
+        received = b""
+        while not received.endswith(end.encode()):
+            piece = self._serial.recv(4096)
+            if not piece:
+                raise EOFError("the guest went away")
+            received += piece
+        return received.decode(errors="replace")
+
+
+@contextmanager
+def boot(command_line: str, initramfs: Path, directory: Path) -> Iterator[Guest]:
+    """Run a guest for the length of a `with`.
+
+    Args:
+        command_line: The text of a QEMU command line, as a manual prints it. A POSIX shell runs
+            it, unchanged but for the options behind it that boot this guest.
+        initramfs: What `build_initramfs` made.
+        directory: Where to put the logs of QEMU and of the guest's kernel.
+    """
+    log = directory / "qemu.log"
+    with tempfile.TemporaryDirectory() as scratch, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{scratch}/serial")
+        listener.listen()
+        listener.setblocking(False)
+        options = (
+            " -enable-kvm -cpu host -m 256 -nodefaults -display none -no-reboot"
+            f" -kernel {KERNEL} -initrd {initramfs}"
+            f" -append '{KERNEL_OPTIONS}'"
+            f" -serial file:{directory}/console.log -serial unix:{scratch}/serial"
+            f" -qmp unix:{scratch}/monitor,server=on,wait=off"
+        )
+        qemu = subprocess.Popen(
+            f"exec {command_line.strip()} {options} >{log} 2>&1 </dev/null", shell=True
+        )
+
+        def serial_port() -> socket.socket | None:
+            if qemu.poll() is not None:
+                raise RuntimeError(f"QEMU did not start: {log.read_text()}")
+            with suppress(BlockingIOError):
+                return listener.accept()[0]
+            return None
+
+        try:
+            with wait_for(serial_port, "QEMU to start") as serial:
+                yield Guest(serial, Path(scratch, "monitor"))
+        finally:
+            qemu.kill()
+            qemu.wait()
+
+
+BootGuest = Callable[[str], AbstractContextManager[Guest]]
+"""Boots a guest from the text of a QEMU command line, for the length of a `with`."""
+
+
+def build_initramfs(directory: Path) -> Path:
+    """Build the guest's file system: busybox, sg3_utils, and the modules for a virtio-scsi disk."""
+    root = directory / "initramfs"
+    for name in ["bin", "dev", "proc", "sys", "modules"]:
+        (root / name).mkdir(parents=True)
+    shutil.copy("/bin/busybox", root / "bin")
+    for file in [*PROGRAMS, *_libraries(PROGRAMS)]:
+        (root / file[1:]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, root / file[1:])
+    for number, module in enumerate(_module_files(MODULES)):
+        shutil.copy(module, root / f"modules/{number:02}-{Path(module).name}")
+    (root / "init").write_text(INIT)
+    (root / "init").chmod(0o755)
+    image = directory / "initramfs.cpio"
+    subprocess.run(f"find . | busybox cpio -o -H newc >{image}", shell=True, cwd=root, check=True)
+    return image
+
+
+def _libraries(programs: Iterable[str]) -> set[str]:
+    output = subprocess.check_output(["ldd", *programs], text=True)
+    return {word for word in output.split() if word.startswith("/") and not word.endswith(":")}
+
+
+def _module_files(modules: Iterable[str]) -> list[str]:
+    command = ["modprobe", "--show-depends", "--all", *modules]
+    lines = subprocess.check_output(command, text=True).splitlines()
+    return list(dict.fromkeys(line.split()[1] for line in lines if line.startswith("insmod")))

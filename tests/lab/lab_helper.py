@@ -1,0 +1,79 @@
+"""A helper process on a socket: ours, or the one that comes with QEMU."""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from waiting import wait_for
+from wire import Client
+
+PROGRAMS = {
+    "ours": str(Path(sys.executable).parent / "qemu-pr-helper"),
+    "c": "/usr/bin/qemu-pr-helper",
+}
+
+
+class Helper:
+    """A helper that can be stopped and started again."""
+
+    def __init__(self, program: str, socket: str, log: Path) -> None:
+        """Describe a helper; `start` starts it.
+
+        Args:
+            program: A key of `PROGRAMS`.
+            socket: The path of its socket.
+            log: Where its messages go.
+        """
+        self.socket = socket
+        self._program = PROGRAMS[program]
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._program, "-k", self.socket, "-f", f"{self.socket}.pid"],
+                stdout=log,
+                stderr=log,
+            )
+        wait_for(self._listens, f"{self._program} to listen; see {self._log.name}")
+
+    def stop(self, seconds: float = 20) -> int:
+        """End the helper with SIGTERM, and give its exit status.
+
+        Raises:
+            subprocess.TimeoutExpired: It did not end within so many seconds.
+        """
+        assert self._process is not None
+        self._process.terminate()
+        return self._process.wait(seconds)
+
+    def abandon(self) -> None:
+        """End the helper with two SIGTERM: the first lets it finish, and the second does not.
+
+        Threads whose disks hang stay with the kernel, so the process cannot be waited for; but it
+        has exited, and is a zombie.
+        """
+        assert self._process is not None
+        self._process.terminate()
+        wait_for(lambda: not Path(self.socket).exists(), f"{self.socket} to be removed")
+        self._process.terminate()
+        state = Path(f"/proc/{self._process.pid}/stat")
+        wait_for(
+            lambda: state.read_text().rpartition(") ")[2].startswith("Z"), "the helper to exit"
+        )
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError), Client(self.socket):
+            return True
+        return False
+
+
+StartHelper = Callable[[str, str], Helper]
+"""Starts the helper of a name (a key of `PROGRAMS`) on the socket of a path."""

@@ -1,0 +1,98 @@
+"""Disks of LIO, the kernel's SCSI target, that any number of hosts (I_T nexuses) share."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from waiting import wait_for
+
+CONFIGFS = Path("/sys/kernel/config/target")
+BACKING_FILES = Path("/run/lab")  # memory: a disk costs what is written to it
+SIZE = 16 << 20
+
+
+@dataclass(frozen=True)
+class Host:
+    """One host's view of a disk.
+
+    Attributes:
+        initiator: The name of its initiator port: `naa.` and 16 hexadecimal digits.
+        disk: Its block node, `/dev/sdX`.
+        generic: Its SCSI generic node, `/dev/sgX`.
+    """
+
+    initiator: str
+    disk: str
+    generic: str
+
+
+@dataclass(frozen=True)
+class SharedDisk:
+    """One disk and the hosts that share it, in the order of their relative target ports."""
+
+    name: str
+    hosts: list[Host]
+
+    def remove(self) -> None:
+        for host in self.hosts:
+            _disconnect(host.initiator)
+        _backstore(self.name).rmdir()
+        (BACKING_FILES / self.name).unlink()
+
+
+def create_disk(name: str, hosts: int, first: int = 1) -> SharedDisk:
+    """Create an empty disk.
+
+    A disk that is removed and created again is the same disk, with nothing left of its
+    reservations: it has the same identifiers, and its generation counts from 0.
+
+    Args:
+        name: The disk's name, which is its serial number too.
+        hosts: How many hosts share it.
+        first: The number of the first host, which ends the name of its initiator port.
+    """
+    BACKING_FILES.mkdir(exist_ok=True)
+    (BACKING_FILES / name).touch()
+    os.truncate(BACKING_FILES / name, SIZE)
+    backstore = _backstore(name)
+    backstore.mkdir(parents=True)
+    (backstore / "control").write_text(f"fd_dev_name={BACKING_FILES / name},fd_dev_size={SIZE}")
+    (backstore / "wwn/vpd_unit_serial").write_text(name)
+    (backstore / "enable").write_text("1")
+    numbers = range(first, first + hosts)
+    return SharedDisk(name, [_connect(f"naa.600140500000{n:04}", backstore) for n in numbers])
+
+
+def _backstore(name: str) -> Path:
+    return CONFIGFS / "core/fileio_0" / name
+
+
+def _target_port_group(initiator: str) -> Path:
+    return CONFIGFS / "loopback" / initiator.replace("naa.60014050", "naa.60014051") / "tpgt_1"
+
+
+def _connect(initiator: str, backstore: Path) -> Host:
+    group = _target_port_group(initiator)
+    group.mkdir(parents=True)
+    (group / "nexus").write_text(initiator)
+    (group / "lun/lun_0").mkdir()
+    (group / "lun/lun_0/backstore").symlink_to(backstore)
+    scsi_host = (group / "address").read_text().split(":")[0]
+    device = Path("/sys/class/scsi_device", f"{scsi_host}:0:1:0", "device")
+    # Waiting for one host before the next connects keeps the nodes' letters in order.
+    return Host(initiator, _node(device / "block"), _node(device / "scsi_generic"))
+
+
+def _node(directory: Path) -> str:
+    def node() -> str | None:
+        nodes = (Path("/dev", entry.name) for entry in directory.glob("*"))
+        return next((str(node) for node in nodes if node.exists()), None)
+
+    return wait_for(node, f"a device in {directory}")
+
+
+def _disconnect(initiator: str) -> None:
+    group = _target_port_group(initiator)
+    (group / "lun/lun_0/backstore").unlink()
+    for directory in (group / "lun/lun_0", group, group.parent):
+        directory.rmdir()
