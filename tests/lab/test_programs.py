@@ -35,7 +35,7 @@ SCENARIO = [
     (0, "-i -k -HHH"),
     (0, "-i -c -H"),
     (0, "-i -s -H"),
-    (0, "--in --read-keys --alloc-length=10"),
+    (0, "--in --read-keys --alloc-length=20"),  # with less, sg_persist prints its own memory
     (0, "--out --reserve --param-rk=0xa --prout-type=5"),
     (1, "-i -r"),
     (1, "-i -s"),
