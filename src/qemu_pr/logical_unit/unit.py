@@ -293,13 +293,10 @@ class LogicalUnit:
         self, nexus: Nexus, command: PersistentReserveOut, parameters: ParameterList
     ) -> Completion:
         state = self._state
-        type_ = _reservation_type(command)
-        if type_ is None:
-            return _INVALID_FIELD_IN_CDB
-        if not self._knows_key(nexus, parameters.reservation_key):
-            return RESERVATION_CONFLICT
-        if command.scope != Scope.LU_SCOPE:
-            return _INVALID_FIELD_IN_PARAMETER_LIST
+        refusal = self._refusal(nexus, command, parameters)
+        if refusal is not None:
+            return refusal
+        type_ = ReservationType(command.type)
         reservation = state.reservation
         if reservation is None:
             state.reservation = Reservation(nexus, type_)
@@ -344,13 +341,10 @@ class LogicalUnit:
         self, nexus: Nexus, command: PersistentReserveOut, parameters: ParameterList
     ) -> Completion:
         state = self._state
-        type_ = _reservation_type(command)
-        if type_ is None:
-            return _INVALID_FIELD_IN_CDB
-        if not self._knows_key(nexus, parameters.reservation_key):
-            return RESERVATION_CONFLICT
-        if command.scope != Scope.LU_SCOPE:
-            return _INVALID_FIELD_IN_PARAMETER_LIST
+        refusal = self._refusal(nexus, command, parameters)
+        if refusal is not None:
+            return refusal
+        type_ = ReservationType(command.type)
         reservation = state.reservation
         shared = reservation is not None and reservation.type in rules.ALL_REGISTRANTS
         key = parameters.service_action_reservation_key
@@ -402,6 +396,21 @@ class LogicalUnit:
 
     # What the service actions share
 
+    def _refusal(
+        self, nexus: Nexus, command: PersistentReserveOut, parameters: ParameterList
+    ) -> Completion | None:
+        """Tell why RESERVE or PREEMPT is refused whatever reservation there is, None if it is not.
+
+        The order is that of the kernel's target.
+        """
+        if command.type not in set(ReservationType):
+            return _INVALID_FIELD_IN_CDB
+        if not self._knows_key(nexus, parameters.reservation_key):
+            return RESERVATION_CONFLICT
+        if command.scope != Scope.LU_SCOPE:
+            return _INVALID_FIELD_IN_PARAMETER_LIST
+        return None
+
     def _knows_key(self, nexus: Nexus, key: int) -> bool:
         registration = self._state.registration(nexus)
         return registration is not None and registration.key == key
@@ -415,7 +424,3 @@ class LogicalUnit:
 
     def _count(self) -> None:
         self._state.generation = (self._state.generation + 1) % (1 << 32)
-
-
-def _reservation_type(command: PersistentReserveOut) -> ReservationType | None:
-    return ReservationType(command.type) if command.type in set(ReservationType) else None
