@@ -94,10 +94,44 @@ def test_an_unknown_response_code_or_too_few_bytes_are_refused(data):
         (sense.INVALID_FIELD_IN_PARAMETER_LIST, "05/26/00"),
         (sense.PARAMETER_LIST_LENGTH_ERROR, "05/1A/00"),
         (sense.COMMAND_IO_PROCESS_TERMINATED, "0B/00/06"),
+        (sense.LOGICAL_UNIT_COMMUNICATION_FAILURE, "0B/08/00"),
+        (sense.MEDIUM_NOT_PRESENT, "02/3A/00"),
+        (sense.UNRECOVERED_READ_ERROR, "03/11/00"),
+        (sense.INTERNAL_TARGET_FAILURE, "04/44/00"),
+        (sense.SPACE_ALLOCATION_FAILED_WRITE_PROTECT, "07/27/07"),
+        (sense.LOGICAL_UNIT_DOES_NOT_RESPOND_TO_SELECTION, "0B/05/00"),
+        (sense.I_T_NEXUS_LOSS_OCCURRED, "0B/29/07"),
+        (sense.COMMAND_TIMEOUT_DURING_PROCESSING, "0B/2E/02"),
+        (sense.COMMANDS_CLEARED_BY_DEVICE_SERVER, "0B/2F/02"),
     ],
 )
 def test_the_senses_have_the_codes_of_the_standard(value, text):
     assert str(value) == text
+
+
+def test_the_sense_keys_have_the_values_of_the_standard():
+    names = (
+        "NO_SENSE RECOVERED_ERROR NOT_READY MEDIUM_ERROR HARDWARE_ERROR ILLEGAL_REQUEST"
+        " UNIT_ATTENTION DATA_PROTECT BLANK_CHECK VENDOR_SPECIFIC COPY_ABORTED ABORTED_COMMAND"
+        " RESERVED VOLUME_OVERFLOW MISCOMPARE COMPLETED"
+    )
+
+    assert {key.name: key.value for key in SenseKey} == {
+        name: value for value, name in enumerate(names.split())
+    }
+
+
+def test_the_status_codes_have_the_values_of_the_standard():
+    assert {status.name: status.value for status in Status} == {
+        "GOOD": 0x00,
+        "CHECK_CONDITION": 0x02,
+        "CONDITION_MET": 0x04,
+        "BUSY": 0x08,
+        "RESERVATION_CONFLICT": 0x18,
+        "TASK_SET_FULL": 0x28,
+        "ACA_ACTIVE": 0x30,
+        "TASK_ABORTED": 0x40,
+    }
 
 
 def test_check_condition_carries_fixed_format_sense():
