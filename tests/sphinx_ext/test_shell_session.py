@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from qemu_pr.sphinx_ext import reaper
 from qemu_pr.sphinx_ext.session import Completed, Session, environment
 
 # Starts a daemon, in a session of its own, and waits until its process ID is known.
@@ -121,6 +122,25 @@ def test_no_daemon_outlives_its_session(tmp_path, prepare):
         os.kill(daemon, 0)
 
 
+def test_no_daemon_outlives_a_reaper_that_is_told_to_end_again_and_again(tmp_path):
+    command = [sys.executable, "-I", "-S", reaper.__file__, "sh", "-c", DAEMON.format(prepare="")]
+    for _ in range(20):
+        with subprocess.Popen(
+            [*command[:-1], f"{command[-1]}; echo ready; read x"],
+            cwd=tmp_path,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as process:
+            assert process.stdout.readline() == b"ready\n"
+            daemon = int((tmp_path / "pid").read_text())
+            while process.poll() is None:
+                process.terminate()
+
+        with pytest.raises(ProcessLookupError):
+            os.kill(daemon, 0)
+        (tmp_path / "pid").unlink()
+
+
 def test_no_daemon_outlives_a_builder_that_is_killed(tmp_path):
     program = textwrap.dedent(
         f"""
@@ -128,7 +148,8 @@ def test_no_daemon_outlives_a_builder_that_is_killed(tmp_path):
         from qemu_pr.sphinx_ext.session import Session, environment
 
         here = Path({str(tmp_path)!r})
-        Session(here, environment(here)).run({DAEMON.format(prepare="")!r}, timeout=20)
+        session = Session(here, environment(here))
+        session.run({DAEMON.format(prepare="")!r}, timeout=20)
         print("ready", flush=True)
         input()
         """

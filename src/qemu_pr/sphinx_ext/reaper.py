@@ -25,22 +25,25 @@ _PR_SET_CHILD_SUBREAPER = 36
 def main(command: list[str]) -> None:
     """Run a command until it ends, then end what it started."""
     libc = ctypes.CDLL(None, use_errno=True)
+    # Blocked, and waited for: a signal that interrupted this program could come at a moment in
+    # which it keeps the daemons from being ended.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM})
     libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    signal.signal(signal.SIGTERM, _told_to_end)
-    # Blocked from here on, so that end_descendants() can wait for it; unblocked in the command.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    try:
-        shell = os.posix_spawnp(command[0], command, os.environ, setsigmask=())
-        while os.wait()[0] != shell:
-            pass
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        end_descendants()
+    shell = os.posix_spawnp(command[0], command, os.environ, setsigmask=())
+    while signal.sigwait({signal.SIGCHLD, signal.SIGTERM}) == signal.SIGCHLD:
+        if shell in ended_children():
+            break
+    end_descendants()
 
 
-def _told_to_end(_signal: int, _frame: object) -> None:
-    raise SystemExit
+def ended_children() -> list[int]:
+    """Take every ended child out of the process table."""
+    ended = []
+    with contextlib.suppress(ChildProcessError):
+        while pid := os.waitpid(-1, os.WNOHANG)[0]:
+            ended.append(pid)
+    return ended
 
 
 def end_descendants() -> None:
@@ -48,13 +51,11 @@ def end_descendants() -> None:
     start = time.monotonic()
     asked: set[int] = set()
     while (elapsed := time.monotonic() - start) < GIVE_UP:
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            return  # none left
+        ended_children()
         late = elapsed > GRACE
-        for pid in children():
+        if not (left := children()):
+            return
+        for pid in left:
             if late or pid not in asked:
                 asked.add(pid)
                 with contextlib.suppress(ProcessLookupError, PermissionError):
