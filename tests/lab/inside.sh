@@ -2,6 +2,7 @@
 # Runs in the virtual machine, as its only program: inside.sh OUTPUT SECONDS KERNEL COMMAND...
 # The exit status of the command goes to OUTPUT/exit-status; then the machine is off.
 
+echo "lab: the machine is up"
 output=$1 seconds=$2 kernel=$3
 shift 3
 
@@ -31,6 +32,7 @@ mount --bind "$output" "$root$output"
 
 cp "$kernel" /run/kernel # for guests
 
+echo "lab: starting the tests"
 TMPDIR=/run/tmp-lab PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     QEMU_PR_LAB_OUTPUT=$output PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 \
     chroot $root env -C "$PWD" "$@"

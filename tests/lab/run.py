@@ -42,11 +42,12 @@ TARGET_MODULE = "kernel/drivers/target/loopback/tcm_loop.ko*"
 START = "start.sh"
 XZ_MAGIC = b"\xfd7zXZ\0"  # of the kernel in the image that has the code to unpack it
 
-# Emulation is slow. Half of the time to boot would go into hardware that nobody needs, and into
-# searching for it.
+# Emulation is slow: most of the time to boot would go into firmware, hardware that nobody needs,
+# searching for it, and testing ciphers.
 KERNEL_OPTIONS = "mitigations=off pci=noearly cryptomgr.notests"
 QEMU_OPTIONS = (
-    "-nodefaults -machine q35,sata=off,smbus=off,i8042=off -cpu max,aes=off,pclmulqdq=off"
+    "-nodefaults -bios qboot.rom -machine q35,sata=off,smbus=off,i8042=off"
+    " -cpu max,aes=off,pclmulqdq=off"
     " -fsdev local,id=lab,path=/,security_model=none,readonly=on,multidevs=remap"
     " -device virtio-9p-pci,fsdev=lab,mount_tag=lab"
 )
@@ -85,7 +86,7 @@ def main() -> int:
             if options.shell:
                 subprocess.run(command, env=environment)
             else:
-                print(f"Booting {kernel} in emulation; logs go to {output}", flush=True)
+                print(f"lab: booting {kernel} in emulation; logs go to {output}", flush=True)
                 _run(command, environment, output / "console.log", seconds)
     finally:
         image.unlink(missing_ok=True)
@@ -210,7 +211,7 @@ def _run(command: list[str], environment: dict[str, str], console: Path, seconds
     with _killed_at_the_end(machine), _stopwatch(machine, seconds):
         assert machine.stdout is not None
         for line in machine.stdout:
-            is_progress = line.endswith("%]\n")
+            is_progress = line.startswith("lab: ") or line.endswith("%]\n")
             elapsed = f"{time.monotonic() - begin:6.1f} s  " if is_progress else ""
             print(elapsed + line, end="", flush=True)
 

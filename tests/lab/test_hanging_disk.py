@@ -37,7 +37,12 @@ def test_a_disk_that_hangs_stalls_only_its_own_connection(
 
 
 @pytest.mark.hangs
-def test_a_helper_with_a_hanging_disk_can_be_replaced(helper: Helper, hosts: list[Host]) -> None:
+def test_a_helper_with_a_hanging_disk_can_be_replaced(
+    helper: Helper, hosts: list[Host], request: pytest.FixtureRequest
+) -> None:
+    if request.config.getoption("--helper") == "c":
+        pytest.skip("QEMU's helper waits for the hanging command, however often it is told to end")
+
     helper.abandon()
     helper.start()
 
