@@ -65,6 +65,11 @@ class Helper:
             lambda: state.read_text().rpartition(") ")[2].startswith("Z"), "the helper to exit"
         )
 
+    def descriptors(self) -> int:
+        """Count the descriptors that the helper has open."""
+        assert self._process is not None
+        return len(list(Path(f"/proc/{self._process.pid}/fd").iterdir()))
+
     def kill(self) -> None:
         if self._process is not None:
             self._process.kill()

@@ -83,6 +83,11 @@ def build_parser() -> argparse.ArgumentParser:
         help="log connections, too; twice: every command",
     )
     option(
+        "--no-multipath",
+        action="store_true",
+        help="treat multipath maps like other disks: reserve on one path of several",
+    )
+    option(
         "--simulate",
         metavar="STATE",
         help="answer commands on regular files as a simulated disk;"
@@ -154,6 +159,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         simulation=Simulation(os.path.abspath(options.simulate), options.initiator)
         if options.simulate is not None
         else None,
+        multipath=not options.no_multipath,
     )
 
 

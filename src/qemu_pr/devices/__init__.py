@@ -2,7 +2,10 @@
 
 from typing import Protocol
 
+from qemu_pr.scsi.sense import LOGICAL_UNIT_COMMUNICATION_FAILURE
 from qemu_pr.scsi.status import Completion
+
+_FAILED = Completion.check_condition(LOGICAL_UNIT_COMMUNICATION_FAILURE)
 
 
 class Device(Protocol):
@@ -18,5 +21,20 @@ class Device(Protocol):
 
         Returns:
             Status, sense and data; data may be longer than the allocation length, the caller cuts.
+
+        Raises:
+            DeviceError: It could not be carried out, for a reason that belongs into a log.
         """
         ...
+
+
+class DeviceError(Exception):
+    """A command failed for a reason that its sense data cannot tell; the text says what to do.
+
+    Attributes:
+        completion: What to tell the client.
+    """
+
+    def __init__(self, reason: str, completion: Completion = _FAILED) -> None:
+        super().__init__(reason)
+        self.completion = completion

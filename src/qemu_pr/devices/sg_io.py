@@ -65,6 +65,16 @@ _BY_HOST_STATUS = {
     0x13: _check(sense.UNRECOVERED_READ_ERROR),  # MEDIUM_ERROR
 }
 
+_TRANSPORT_FAILURES = {
+    _FAILED,
+    *(found for found in _BY_HOST_STATUS.values() if found != RESERVATION_CONFLICT),
+}
+
+
+def is_transport_failure(completion: Completion) -> bool:
+    """Tell whether a command may have failed before a logical unit saw it: try another path."""
+    return completion in _TRANSPORT_FAILURES
+
 
 class ScsiDisk:
     """The device behind a descriptor of /dev/sdX, /dev/sgX or what else understands SG_IO."""

@@ -3,7 +3,7 @@
 import fcntl
 import os
 
-from qemu_pr.devices import Device
+from qemu_pr.devices import Device, DeviceError
 from qemu_pr.helper.events import Events
 from qemu_pr.protocol import Request
 from qemu_pr.scsi.commands import PERSISTENT_RESERVE_OUT
@@ -24,6 +24,9 @@ def carry_out(device: Device, fd: int, request: Request, client: str, events: Ev
     events("pr_helper_request", client, request.cdb.hex(), len(request.data_out))
     try:
         completion = _permitted(device, fd, request)
+    except DeviceError as error:
+        events("pr_helper_command_fail", client, _path(fd), error)
+        completion = error.completion
     except Exception as error:  # a defect in one device must not stop the guests of the others
         events("pr_helper_device_fail", client, repr(error))
         completion = Completion.check_condition(LOGICAL_UNIT_COMMUNICATION_FAILURE)
@@ -46,3 +49,10 @@ def _permitted(device: Device, fd: int, request: Request) -> Completion:
 def _is_read_only(fd: int) -> bool:
     """Whether a client may only read: it must not change with a command what it cannot write."""
     return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+
+
+def _path(fd: int) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")
+    except OSError:
+        return f"descriptor {fd}"

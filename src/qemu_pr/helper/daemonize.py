@@ -32,12 +32,7 @@ def daemonize() -> Callable[[], None]:
     os.close(reader)
 
     def ready() -> None:
-        os.chdir("/")
-        null = os.open(os.devnull, os.O_RDWR)
-        for standard in range(3):
-            os.dup2(null, standard)
-        if null > 2:
-            os.close(null)
+        detach()
         try:
             os.write(writer, b"\n")
         except BrokenPipeError:
@@ -45,3 +40,13 @@ def daemonize() -> Callable[[], None]:
         os.close(writer)
 
     return ready
+
+
+def detach() -> None:
+    """Let go of the caller's terminal and folder."""
+    os.chdir("/")
+    null = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(null, standard)
+    if null > 2:
+        os.close(null)

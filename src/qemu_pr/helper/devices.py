@@ -1,4 +1,4 @@
-"""Which device a descriptor stands for: a disk of this host, or with --simulate a simulated one."""
+"""Which device a descriptor stands for: a disk of this host, a multipath map, a simulated disk."""
 
 import os
 import stat
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from qemu_pr.devices import Device
+from qemu_pr.devices.device_mapper import is_multipath_map
+from qemu_pr.devices.isolated import Isolated
 from qemu_pr.devices.sg_io import ScsiDisk
 from qemu_pr.helper import StartError
 from qemu_pr.scsi.status import Completion
@@ -25,39 +27,73 @@ class Simulation:
 
 
 @dataclass(frozen=True, slots=True)
-class RegularFilesSimulated:
-    """Sends commands on regular files to one device, all others to another."""
+class ByKind:
+    """Sends each command to the device for the kind of file that it came with.
 
-    simulated: Device
+    Attributes:
+        kinds: What tells a kind from the descriptor, and its device; the first that fits counts.
+        others: The device for all else.
+    """
+
+    kinds: tuple[tuple[Callable[[int], bool], Device], ...]
     others: Device
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
         """Carry out one command; see `qemu_pr.devices.Device`."""
-        is_regular = stat.S_ISREG(os.fstat(fd).st_mode)
-        return (self.simulated if is_regular else self.others).execute(fd, cdb, data_out)
+        for is_kind, device in self.kinds:
+            if is_kind(fd):
+                return device.execute(fd, cdb, data_out)
+        return self.others.execute(fd, cdb, data_out)
 
 
-def prepare(simulation: Simulation | None) -> Callable[[], Device]:
+def prepare(simulation: Simulation | None) -> Callable[[Device | None], Device]:
     """Load what the device needs, while this process may still read any file.
 
     Args:
         simulation: None if there are only real disks.
 
     Returns:
-        What makes the device. To be called with the user and group that will serve, because a
-        missing STATE is created then. Raises `StartError` if STATE or the name cannot be used.
+        What makes the device, given the one for multipath maps (None: they are like other disks).
+        To be called with the user and group that will serve, because a missing STATE is created
+        then. Raises `StartError` if STATE or the name cannot be used.
     """
     if simulation is None:
-        return ScsiDisk
+        return lambda maps: ByKind(((is_multipath_map, maps),), ScsiDisk()) if maps else ScsiDisk()
 
     # The simulator and SQLite: not to be loaded where they are not asked for.
     from qemu_pr.devices.simulated import DEFAULT_INITIATOR, SimulatedDevice, SimulationError
 
-    def make() -> Device:
+    def make(maps: Device | None) -> Device:
         try:
             simulated = SimulatedDevice(simulation.state, simulation.initiator or DEFAULT_INITIATOR)
         except SimulationError as error:
             raise StartError(str(error)) from None
-        return RegularFilesSimulated(simulated, ScsiDisk())
+        kinds = ((_is_regular, simulated), *([(is_multipath_map, maps)] if maps else []))
+        return ByKind(kinds, ScsiDisk())
 
     return make
+
+
+def isolate_maps(prepare_process: Callable[[], None]) -> Device:
+    """Start the process that forks for every command on a multipath map.
+
+    Args:
+        prepare_process: Called in that process, to give up privileges.
+
+    Raises:
+        StartError: The system refuses another process.
+    """
+    try:
+        return Isolated(_load_multipath, prepare_process)
+    except OSError as error:
+        raise StartError(f"cannot start the process for multipath maps: {error.strerror}") from None
+
+
+def _load_multipath() -> Device:
+    from qemu_pr.devices.multipath import MultipathMap  # with ctypes: when the first map is met
+
+    return MultipathMap()
+
+
+def _is_regular(fd: int) -> bool:
+    return stat.S_ISREG(os.fstat(fd).st_mode)

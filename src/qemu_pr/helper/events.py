@@ -15,6 +15,7 @@ EVENTS = {
     "pr_helper_request": (DEBUG, "client {}: CDB {}, {} bytes of parameter list"),
     "pr_helper_reply": (DEBUG, "client {}: status {:#04x}, sense {}, {} bytes of data"),
     "pr_helper_device_fail": (NORMAL, "client {}: a command failed in the helper: {}"),
+    "pr_helper_command_fail": (NORMAL, "client {}: {}: {}"),
     "pr_helper_refuse": (NORMAL, "client {}: connection closed: {}"),
     "pr_helper_close": (VERBOSE, "client {}: disconnected"),
     "pr_helper_stop": (VERBOSE, "told to stop; connections open: {}"),

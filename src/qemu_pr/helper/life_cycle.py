@@ -3,9 +3,10 @@
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from qemu_pr.helper import StartError, devices, listen, privileges
-from qemu_pr.helper.daemonize import daemonize
+from qemu_pr.helper.daemonize import daemonize, detach
 from qemu_pr.helper.events import Events
 from qemu_pr.helper.pid_file import PidFile
 from qemu_pr.helper.server import serve
@@ -26,6 +27,7 @@ class Settings:
         user: User ID to change to, or None.
         group: Group ID to change to, or None.
         simulation: Whether regular files are simulated disks, and how.
+        multipath: Whether commands on a multipath map go to all its paths.
     """
 
     socket: str | None = None
@@ -34,6 +36,7 @@ class Settings:
     user: int | None = None
     group: int | None = None
     simulation: devices.Simulation | None = None
+    multipath: bool = True
 
 
 def run(settings: Settings, events: Events) -> int:
@@ -55,6 +58,12 @@ def run(settings: Settings, events: Events) -> int:
             raise StartError("Unix socket can't be set when using socket activation")
         make_device = devices.prepare(settings.simulation)
         ready = daemonize() if settings.daemon else None
+        # Before there are threads and files to inherit, and with the privilege that it needs more.
+        maps = (
+            devices.isolate_maps(partial(_prepare_for_maps, settings))
+            if settings.multipath
+            else None
+        )
         stop = StopSignals()
         # The pid file first: whoever cannot have it must not touch the socket.
         if settings.pid_file:
@@ -63,7 +72,15 @@ def run(settings: Settings, events: Events) -> int:
         cleanup.callback(listener.close)
         events("pr_helper_listen", listener.path or "the socket that systemd passed")
         privileges.drop(settings.user, settings.group)
-        device = make_device()
+        device = make_device(maps)
         if ready:
             ready()
         return 0 if serve(listener, device, stop, events) else 1
+
+
+def _prepare_for_maps(settings: Settings) -> None:
+    privileges.drop(
+        settings.user, settings.group, (privileges.CAP_SYS_RAWIO, privileges.CAP_SYS_ADMIN)
+    )
+    if settings.daemon:
+        detach()

@@ -1,7 +1,8 @@
-"""Giving up every privilege but the one that the kernel wants for SCSI commands."""
+"""Giving up every privilege but those that the kernel wants for SCSI commands."""
 
 import ctypes
 import os
+from collections.abc import Collection
 
 from qemu_pr.helper import StartError
 
@@ -9,6 +10,7 @@ from qemu_pr.helper import StartError
 CAP_SETGID = 6
 CAP_SETPCAP = 8
 CAP_SYS_RAWIO = 17
+CAP_SYS_ADMIN = 21
 _CAPABILITY_VERSION_3 = 0x20080522
 _PR_SET_KEEPCAPS = 8
 _PR_CAPBSET_READ = 23
@@ -19,8 +21,10 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
 
 
-def drop(user: int | None = None, group: int | None = None) -> None:
-    """Keep CAP_SYS_RAWIO at most, and become another user and group. One thread only.
+def drop(
+    user: int | None = None, group: int | None = None, kept: Collection[int] = (CAP_SYS_RAWIO,)
+) -> None:
+    """Give up all capabilities but a few, and become another user and group. One thread only.
 
     What an ordinary user has no right to give up is kept: the bounding set and supplementary
     groups. It is of no use to the process, as it can gain no privileges any more.
@@ -28,6 +32,7 @@ def drop(user: int | None = None, group: int | None = None) -> None:
     Args:
         user: User ID to change to; None keeps it.
         group: Group ID to change to; None keeps it.
+        kept: The capabilities to keep, if this process has them.
 
     Raises:
         StartError: The system does not let this process do it.
@@ -39,7 +44,7 @@ def drop(user: int | None = None, group: int | None = None) -> None:
         if effective >> CAP_SETGID & 1:
             os.setgroups([])
         _change_ids(os.getuid() if user is None else user, os.getgid() if group is None else group)
-        _set_capabilities(permitted & 1 << CAP_SYS_RAWIO)
+        _set_capabilities(permitted & sum(1 << capability for capability in kept))
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     except OSError as error:
         raise StartError(f"Failed to drop privileges: {error.strerror}") from None

@@ -1,0 +1,41 @@
+"""What sysfs tells of the device-mapper device behind a descriptor."""
+
+import os
+import stat
+
+_MAP = b"mpath-"  # how libmultipath begins a multipath map's UUID
+
+
+def is_multipath_map(fd: int) -> bool:
+    """Tell from the descriptor alone whether it is open on a multipath map.
+
+    Other device-mapper devices are none, nor are partitions of a map.
+    """
+    status = os.fstat(fd)
+    if not stat.S_ISBLK(status.st_mode):
+        return False
+    try:
+        uuid = os.open(f"{_directory(status.st_rdev)}/dm/uuid", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # no device-mapper device, or gone
+        return False
+    try:
+        return os.read(uuid, len(_MAP)) == _MAP
+    finally:
+        os.close(uuid)
+
+
+def paths(fd: int) -> list[str]:
+    """List the block nodes of a map's paths, ``/dev/sdX``."""
+    return sorted(
+        f"/dev/{name}" for name in os.listdir(f"{_directory(os.fstat(fd).st_rdev)}/slaves")
+    )
+
+
+def name(fd: int) -> str:
+    """Give a device's name, which multipath calls its alias."""
+    with open(f"{_directory(os.fstat(fd).st_rdev)}/dm/name") as file:
+        return file.read().strip()
+
+
+def _directory(device: int) -> str:
+    return f"/sys/dev/block/{os.major(device)}:{os.minor(device)}"

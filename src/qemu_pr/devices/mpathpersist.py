@@ -1,0 +1,144 @@
+"""libmpathpersist, found at run time: PERSISTENT RESERVE OUT on every path of a multipath map.
+
+Its interface is mpath_persist.h of multipath-tools, with ``libmpathpersist_init`` (2021 and later).
+The library keeps state in static variables, reads multipath.conf once, when it is initialized, and
+writes its messages to stderr.
+"""
+
+import ctypes
+from functools import cache
+from typing import Any
+
+from qemu_pr.devices import DeviceError
+from qemu_pr.scsi import sense
+from qemu_pr.scsi.commands import OutServiceAction, PersistentReserveOut
+from qemu_pr.scsi.sense import Sense, SenseKey
+from qemu_pr.scsi.status import GOOD, RESERVATION_CONFLICT, Completion
+
+SONAME = "libmpathpersist.so.0"
+
+_VERBOSITY = 1  # errors, and paths that are left out
+_NOISY = 0  # no dump of parameter lists
+
+# struct prout_param_descriptor: a parameter list of 24 bytes, room for TransportIDs, their number,
+# and pointers to them.
+_OUT_PARAMETERS_SIZE = 24 + 8192 + 4 + 4
+# struct prin_resp is half as large; some targets write past what they were asked for.
+_IN_RESPONSE_SIZE = 4 * 8192
+_READ_KEYS = 0
+
+_SYNTAX_ERROR = 1
+_ILLEGAL_REQUEST = 5
+_DMMP_ERROR = 13
+
+# What the library makes of a completion, and what can be made of that again: sense key and status
+# are exact, the additional sense code is gone.
+_BY_RETURN_CODE = {
+    0: GOOD,
+    11: RESERVATION_CONFLICT,
+    **{
+        code: Completion.check_condition(reason)
+        for code, reason in {
+            _SYNTAX_ERROR: sense.INVALID_FIELD_IN_PARAMETER_LIST,
+            2: Sense(SenseKey.NOT_READY, 0x04, 0x00),
+            3: Sense(SenseKey.MEDIUM_ERROR, 0x00, 0x00),
+            4: sense.INTERNAL_TARGET_FAILURE,
+            _ILLEGAL_REQUEST: sense.INVALID_FIELD_IN_PARAMETER_LIST,
+            6: Sense(SenseKey.UNIT_ATTENTION, 0x00, 0x00),
+            7: sense.INVALID_OPERATION_CODE,
+            8: Sense(SenseKey.ABORTED_COMMAND, 0x00, 0x00),
+            9: Sense(SenseKey.NO_SENSE, 0x00, 0x00),
+        }.items()
+    },
+}
+_FAILED = Completion.check_condition(sense.LOGICAL_UNIT_COMMUNICATION_FAILURE)
+
+# What a disk objects to in these has a code of its own, or is in the CDB.
+_ILLEGAL_BY_SERVICE_ACTION: dict[int, Completion] = {
+    OutServiceAction.RESERVE: Completion.check_condition(sense.INVALID_FIELD_IN_CDB),
+    OutServiceAction.RELEASE: Completion.check_condition(
+        sense.INVALID_RELEASE_OF_PERSISTENT_RESERVATION
+    ),
+}
+
+_NO_RESERVATION_KEY = (
+    "multipath.conf has another reservation_key for this map than the guest's: set"
+    " 'reservation_key file' in its defaults section, then run: multipathd reconfigure"
+)
+_NO_PATH = "no path of the map is usable; see: multipath -ll"
+
+
+class NoReservationKeyError(DeviceError):
+    """The library refused a command because of multipath.conf, and did nothing."""
+
+
+class Library:
+    """libmpathpersist, initialized. For one thread, and for one process's life."""
+
+    def __init__(self, library: Any) -> None:
+        """Take over what `load` found: a `ctypes.CDLL`."""
+        self._library = library
+
+    def persistent_reserve_out(
+        self, fd: int, command: PersistentReserveOut, parameter_list: bytes
+    ) -> Completion:
+        """Carry out a command on the paths of a map, and tell multipathd.
+
+        Args:
+            fd: The map.
+            command: Any service action but REGISTER AND MOVE.
+            parameter_list: 24 bytes, without SPEC_I_PT.
+
+        Raises:
+            NoReservationKeyError: The library knows another key for this map than the command's.
+            DeviceError: It found no path.
+        """
+        code = self._library.mpath_persistent_reserve_out(
+            fd,
+            command.service_action,
+            command.scope,
+            command.type,
+            ctypes.create_string_buffer(parameter_list, _OUT_PARAMETERS_SIZE),
+            _NOISY,
+            _VERBOSITY,
+        )
+        completion = _BY_RETURN_CODE.get(code, _FAILED)
+        if code == _ILLEGAL_REQUEST:
+            completion = _ILLEGAL_BY_SERVICE_ACTION.get(command.service_action, completion)
+        if code == _SYNTAX_ERROR:
+            raise NoReservationKeyError(_NO_RESERVATION_KEY, completion)
+        if code == _DMMP_ERROR:
+            raise DeviceError(_NO_PATH, completion)
+        return completion
+
+    def has_path(self, fd: int) -> bool:
+        """Tell whether the library can reach the disk of a map."""
+        response = ctypes.create_string_buffer(_IN_RESPONSE_SIZE)
+        code = self._library.mpath_persistent_reserve_in(
+            fd, _READ_KEYS, response, _NOISY, _VERBOSITY
+        )
+        return bool(code == 0)
+
+
+@cache
+def load() -> Library:
+    """Load and initialize the library.
+
+    Raises:
+        DeviceError: It is missing, too old, or does not start.
+    """
+    try:
+        library = ctypes.CDLL(SONAME)
+        initialize = library.libmpathpersist_init
+    except OSError as error:
+        raise DeviceError(
+            f"a multipath map needs libmpathpersist: {error}; apt-get install multipath-tools"
+        ) from None
+    except AttributeError:
+        raise DeviceError(
+            f"a multipath map needs a newer {SONAME}, one that has libmpathpersist_init:"
+            " upgrade multipath-tools"
+        ) from None
+    if initialize():
+        raise DeviceError("libmpathpersist does not start: its message is on stderr")
+    return Library(library)

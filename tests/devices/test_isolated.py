@@ -1,0 +1,174 @@
+import os
+import signal
+import threading
+
+import pytest
+
+from qemu_pr.devices import DeviceError
+from qemu_pr.devices.isolated import Isolated
+from qemu_pr.scsi.sense import COMMAND_TIMEOUT_DURING_PROCESSING, INVALID_FIELD_IN_CDB
+from qemu_pr.scsi.status import RESERVATION_CONFLICT, Completion, Status
+
+CDB = bytes(range(16))
+GIVEN_UP = Completion.check_condition(COMMAND_TIMEOUT_DURING_PROCESSING)
+
+
+class Repeats:
+    """Answers with what it was given, and says which process it was."""
+
+    def execute(self, _fd, cdb, data_out):
+        return Completion(Status.GOOD, data=os.getpid().to_bytes(8, "big") + cdb + data_out)
+
+
+class Does:
+    """Does something that ends the command in its own way."""
+
+    def __init__(self, action):
+        self.action = action
+
+    def execute(self, _fd, _cdb, _data_out):
+        return self.action()
+
+
+class Breaks:
+    """Does something bad for a CDB of zeros."""
+
+    def __init__(self, action):
+        self.action = action
+
+    def execute(self, _fd, cdb, _data_out):
+        return RESERVATION_CONFLICT if any(cdb) else self.action()
+
+
+class Hangs:
+    """Waits for a byte from the descriptor; like a disk that hangs, no signal ends it but KILL."""
+
+    def execute(self, fd, _cdb, _data_out):
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        return Completion(Status.GOOD, data=os.read(fd, 1))
+
+
+def isolated(device, **options):
+    return Isolated(lambda: device, lambda: None, **options)
+
+
+def fail(error):
+    raise error
+
+
+@pytest.fixture
+def disk(tmp_path):
+    (tmp_path / "disk").touch()
+    with (tmp_path / "disk").open("rb") as file:
+        yield file.fileno()
+
+
+@pytest.fixture
+def hanging_disk():
+    reader, writer = os.pipe()
+    yield reader, writer
+    os.close(reader)
+    os.close(writer)
+
+
+def test_every_command_has_a_process_of_its_own(disk):
+    device = isolated(Repeats())
+
+    first, second = (device.execute(disk, CDB, bytes(8192)).data for _ in range(2))
+
+    assert first[8:] == second[8:] == CDB + bytes(8192)
+    assert len({first[:8], second[:8], os.getpid().to_bytes(8, "big")}) == 3
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        RESERVATION_CONFLICT,
+        Completion.check_condition(INVALID_FIELD_IN_CDB),
+        Completion(0, b"", b"x"),
+    ],
+    ids=str,
+)
+def test_a_completion_arrives_as_it_was(disk, completion):
+    assert isolated(Does(lambda: completion)).execute(disk, CDB, b"") == completion
+
+
+def test_an_error_arrives_with_its_reason_and_completion(disk):
+    device = isolated(Does(lambda: fail(DeviceError("no library", RESERVATION_CONFLICT))))
+
+    with pytest.raises(DeviceError, match="no library") as caught:
+        device.execute(disk, CDB, b"")
+
+    assert caught.value.completion == RESERVATION_CONFLICT
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [
+        (lambda: os.kill(os.getpid(), signal.SIGSEGV), "ended without a word: did it crash"),
+        (lambda: os._exit(0), "ended without a word"),
+        (lambda: fail(LookupError("a defect")), r"LookupError\('a defect'\)"),
+    ],
+    ids=["crash", "exit", "exception"],
+)
+def test_a_command_that_breaks_is_the_only_loss(disk, action, reason):
+    device = isolated(Breaks(action))
+
+    with pytest.raises(DeviceError, match=reason):
+        device.execute(disk, bytes(16), b"")
+
+    assert device.execute(disk, CDB, b"") == RESERVATION_CONFLICT
+
+
+def test_a_disk_that_hangs_does_not_hold_up_another(disk, hanging_disk):
+    reader, writer = hanging_disk
+    other_reader, other_writer = os.pipe()
+    device = isolated(Hangs())
+    answers = []
+    waiting = threading.Thread(target=lambda: answers.append(device.execute(reader, CDB, b"")))
+    waiting.start()
+
+    os.write(other_writer, b"b")
+    other = device.execute(other_reader, CDB, b"")
+    os.write(writer, b"a")
+    waiting.join()
+
+    assert other.data == b"b"
+    assert answers == [Completion(Status.GOOD, data=b"a")]
+    os.close(other_reader)
+    os.close(other_writer)
+
+
+def test_a_command_that_hangs_is_given_up_and_the_disk_gets_no_other_until_it_ends(hanging_disk):
+    reader, writer = hanging_disk
+    device = isolated(Hangs(), limit=0)
+
+    with pytest.raises(DeviceError, match="no answer") as first:
+        device.execute(reader, CDB, b"")
+    with pytest.raises(DeviceError, match="still hangs") as second:
+        device.execute(reader, CDB, b"")
+    os.write(writer, b"ab")  # the first takes "a"
+    third = device.execute(reader, CDB, b"")
+
+    assert first.value.completion == second.value.completion == GIVEN_UP
+    assert third.data == b"b"
+
+
+def test_commands_leave_no_descriptors_and_processes_behind(disk):
+    device = isolated(Repeats())
+    device.execute(disk, CDB, b"")
+    before = os.listdir("/proc/self/fd")
+
+    for _ in range(20):
+        device.execute(disk, CDB, b"")
+
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_without_its_process_it_says_what_to_do(disk):
+    device = isolated(Does(lambda: os.kill(os.getppid(), signal.SIGKILL)))
+
+    with pytest.raises(DeviceError):
+        device.execute(disk, CDB, b"")
+    with pytest.raises(DeviceError, match="restart this helper"):
+        device.execute(disk, CDB, b"")

@@ -1,0 +1,120 @@
+"""multipathd, and the map that it makes of several paths to a disk."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from target import Host
+from waiting import wait_for
+
+ALIAS = "yellow"
+NODE = f"/dev/mapper/{ALIAS}"
+CONFIGURATION = Path("/etc/multipath.conf")
+
+
+@dataclass(frozen=True)
+class Map:
+    """A multipath map.
+
+    Attributes:
+        paths: Its paths, as so many hosts of the disk.
+        node: Its block node.
+    """
+
+    paths: list[Host]
+    node: str = NODE
+
+    def states(self) -> list[str]:
+        """Tell multipathd's word for each path: ``active``, ``failed``, or none."""
+        shown = _run("multipathd", "show", "paths", "raw", "format", "%d %t")
+        state = dict(line.split() for line in shown.splitlines())
+        return [state.get(Path(path.disk).name, "") for path in self.paths]
+
+    def wait_for_states(self, *states: str) -> None:
+        wait_for(lambda: self.states() == list(states), f"paths to be {states}: {self.states()}")
+
+    @contextmanager
+    def path_down(self, number: int) -> Iterator[None]:
+        """Take a path down, in the eyes of the kernel, until the end of a `with`."""
+        state = Path("/sys/block", Path(self.paths[number].disk).name, "device/state")
+        state.write_text("offline\n")
+        self.wait_for_states(*self._states_with(number, "failed"))
+        yield
+        state.write_text("running\n")
+        self.wait_for_states(*self._states_with(number, "active"))
+
+    @contextmanager
+    def path_deleted(self, number: int) -> Iterator[None]:
+        """Delete a path until the end of a `with`, and have the kernel find it again."""
+        device = Path("/sys/block", Path(self.paths[number].disk).name, "device").resolve()
+        host = next(part for part in device.parts if part.startswith("host"))
+        (device / "delete").write_text("1")
+        self.wait_for_states(*self._states_with(number, ""))
+        yield
+        Path("/sys/class/scsi_host", host, "scan").write_text("- - -\n")
+        self.wait_for_states(*self._states_with(number, "active"))
+
+    def _states_with(self, number: int, state: str) -> list[str]:
+        return [state if at == number else "active" for at in range(len(self.paths))]
+
+
+@contextmanager
+def multipath_map(paths: list[Host], settings: str, log: Path) -> Iterator[Map]:
+    """Run multipathd, and have it join paths for the length of a `with`.
+
+    Args:
+        paths: The hosts of one disk that are to be paths; other disks are left alone.
+        settings: Settings for the ``defaults`` section, ``reservation_key`` among them.
+        log: Where multipathd's messages go.
+    """
+    names = "|".join(Path(path.disk).name for path in paths)
+    serial = _run("/lib/udev/scsi_id", "--whitelisted", "--device", paths[0].disk).strip()
+    CONFIGURATION.write_text(
+        f"""\
+        defaults {{
+            find_multipaths no
+            polling_interval 1
+            max_polling_interval 1
+            {settings}
+        }}
+        blacklist {{
+            devnode ".*"
+        }}
+        blacklist_exceptions {{
+            devnode "^({names})$"
+        }}
+        multipaths {{
+            multipath {{
+                wwid {serial}
+                alias {ALIAS}
+            }}
+        }}
+        """
+    )
+    Path("/etc/multipath").mkdir(exist_ok=True)
+    _run("modprobe", "dm-multipath")
+    _run("/lib/systemd/systemd-udevd", "--daemon")
+    _run("udevadm", "trigger", "--settle", *(path.disk for path in paths))
+    with log.open("ab") as file:
+        daemon = subprocess.Popen(["multipathd", "-d", "-v2"], stdout=file, stderr=file)
+    try:
+        found = Map(paths)
+        wait_for(Path(NODE).exists, NODE)
+        found.wait_for_states(*["active" for _ in paths])
+        yield found
+    finally:
+        _run("dmsetup", "remove", "--retry", ALIAS)
+        daemon.terminate()
+        daemon.wait()
+        _run("udevadm", "control", "--exit")
+
+
+def _run(*command: str) -> str:
+    environment = os.environ | {"SYSTEMD_IGNORE_CHROOT": "1"}  # udevadm does nothing in one
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+    return done.stdout

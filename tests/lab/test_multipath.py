@@ -1,0 +1,208 @@
+"""A multipath map: two paths of this host to a disk that another host uses as well."""
+
+import random
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab_helper import Helper, StartHelper
+from multipathd import Map, multipath_map
+from target import Host, create_disk
+from waiting import wait_for
+from wire import (
+    Client,
+    parameter_list,
+    persistent_reserve_in,
+    persistent_reserve_out,
+    registered_keys,
+    status,
+)
+
+REGISTER, RESERVE, RELEASE, CLEAR, PREEMPT, PREEMPT_AND_ABORT, REGISTER_AND_IGNORE = range(7)
+READ_KEYS, READ_RESERVATION = 0, 1
+REGISTRANTS_ONLY = 5  # write exclusive
+GOOD, CHECK_CONDITION, RESERVATION_CONFLICT = 0, 2, 0x18
+OURS, THEIRS = 0xA1, 0xB2
+
+
+@pytest.fixture(scope="module")
+def disk_hosts() -> list[Host]:
+    return create_disk("multipathed", hosts=3, first=21).hosts
+
+
+@pytest.fixture(scope="module")
+def other_host(disk_hosts: list[Host]) -> Host:
+    """Another host of the disk, without multipathd."""
+    return disk_hosts[2]
+
+
+@pytest.fixture(scope="module", params=["reservation_key file"])
+def shared_map(
+    request: pytest.FixtureRequest, disk_hosts: list[Host], output: Path
+) -> Iterator[Map]:
+    with multipath_map(disk_hosts[:2], request.param, output / "multipathd.log") as found:
+        yield found
+
+
+@pytest.fixture
+def client(helper: Helper) -> Iterator[Client]:
+    with Client(helper.socket) as client:
+        yield client
+
+
+@pytest.fixture
+def the_map(shared_map: Map, client: Client, other_host: Host) -> Map:
+    """The map, with all paths up and nothing registered."""
+    out(client, other_host.disk, REGISTER_AND_IGNORE, 0, THEIRS)
+    out(client, other_host.disk, CLEAR, THEIRS)
+    out(client, shared_map.node, REGISTER_AND_IGNORE, 0, 0)
+    return shared_map
+
+
+def out(client: Client, node: str, action: int, key: int, other: int = 0, type_: int = 0) -> int:
+    """Send PERSISTENT RESERVE OUT, again after a unit attention, and give its status."""
+    command = persistent_reserve_out(action, type_)
+    reply = client.command(node, command, parameter_list(key, other))
+    while status(reply) == CHECK_CONDITION and reply[10] == 6:
+        reply = client.command(node, command, parameter_list(key, other))
+    return status(reply)
+
+
+def keys(client: Client, host: Host) -> list[int]:
+    """List the keys that a host sees; a map's key is there once a path."""
+    reply = client.command(host.disk, persistent_reserve_in(READ_KEYS))
+    while status(reply) == CHECK_CONDITION:
+        reply = client.command(host.disk, persistent_reserve_in(READ_KEYS))
+    return sorted(registered_keys(reply))
+
+
+def is_reserved(client: Client, host: Host) -> bool:
+    reply = client.command(host.disk, persistent_reserve_in(READ_RESERVATION))
+    while status(reply) == CHECK_CONDITION:
+        reply = client.command(host.disk, persistent_reserve_in(READ_RESERVATION))
+    return len(reply) > 104 + 8
+
+
+def write(node: str) -> bool:
+    command = ["dd", "if=/dev/zero", "bs=512", "count=1", "oflag=direct", f"of={node}"]
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def test_a_key_is_registered_on_every_path(the_map: Map, client: Client, other_host: Host) -> None:
+    assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
+
+    assert keys(client, other_host) == [OURS, OURS]
+
+
+def test_qemu_s_helper_registers_one_path_of_two(
+    the_map: Map, client: Client, other_host: Host, start_helper: StartHelper
+) -> None:
+    with Client(start_helper("c", "/run/lab/one-path.sock").socket) as c:
+        assert out(c, the_map.node, REGISTER, 0, OURS) == GOOD
+
+    assert keys(client, other_host) == [OURS]
+
+
+def test_a_map_reserves_and_is_preempted_as_one_nexus(
+    the_map: Map, client: Client, other_host: Host
+) -> None:
+    node = the_map.node
+    assert out(client, node, REGISTER, 0, OURS) == GOOD
+    assert out(client, node, RESERVE, OURS, type_=REGISTRANTS_ONLY) == GOOD
+    assert out(client, node, RESERVE, OURS, type_=REGISTRANTS_ONLY) == GOOD
+    assert write(node)
+    assert not write(other_host.disk)
+
+    out(client, other_host.disk, REGISTER, 0, THEIRS)
+    assert out(client, other_host.disk, PREEMPT, THEIRS, OURS, REGISTRANTS_ONLY) == GOOD
+
+    assert keys(client, other_host) == [THEIRS]
+    assert not write(node)
+    assert out(client, node, RESERVE, OURS, type_=REGISTRANTS_ONLY) == RESERVATION_CONFLICT
+
+
+def test_a_map_preempts_and_releases(the_map: Map, client: Client, other_host: Host) -> None:
+    node = the_map.node
+    assert out(client, other_host.disk, REGISTER_AND_IGNORE, 0, THEIRS) == GOOD
+    assert out(client, other_host.disk, RESERVE, THEIRS, type_=REGISTRANTS_ONLY) == GOOD
+    assert out(client, node, REGISTER, 0, OURS) == GOOD
+
+    assert out(client, node, PREEMPT, OURS, THEIRS, REGISTRANTS_ONLY) == GOOD
+    assert keys(client, other_host) == [OURS, OURS]
+    assert is_reserved(client, other_host)
+    assert out(client, node, RELEASE, OURS, type_=REGISTRANTS_ONLY) == GOOD
+
+    assert not is_reserved(client, other_host)
+    assert keys(client, other_host) == [OURS, OURS]
+
+
+def test_a_release_of_another_type_changes_nothing(
+    the_map: Map, client: Client, other_host: Host
+) -> None:
+    out(client, other_host.disk, REGISTER_AND_IGNORE, 0, THEIRS)
+    out(client, the_map.node, REGISTER, 0, OURS)
+    out(client, the_map.node, RESERVE, OURS, type_=REGISTRANTS_ONLY)
+
+    refused = out(client, the_map.node, RELEASE, OURS, type_=6)
+
+    assert refused != GOOD
+    assert keys(client, other_host) == [OURS, OURS, THEIRS]
+    assert is_reserved(client, other_host)
+
+
+@pytest.mark.parametrize("down", [0, 1])
+def test_with_a_path_down_a_map_does_what_it_did(
+    the_map: Map, client: Client, other_host: Host, down: int
+) -> None:
+    node = the_map.node
+    assert out(client, node, REGISTER, 0, OURS) == GOOD
+    assert out(client, node, RESERVE, OURS, type_=REGISTRANTS_ONLY) == GOOD
+    out(client, other_host.disk, REGISTER_AND_IGNORE, 0, THEIRS)
+
+    with the_map.path_down(down):
+        assert out(client, node, RESERVE, OURS, type_=REGISTRANTS_ONLY) == GOOD
+        assert out(client, node, RELEASE, OURS, type_=REGISTRANTS_ONLY) == GOOD
+        assert not is_reserved(client, other_host)
+        assert out(client, node, RESERVE, OURS, type_=REGISTRANTS_ONLY) == GOOD
+        assert out(client, node, PREEMPT, OURS, THEIRS, REGISTRANTS_ONLY) == GOOD
+        assert THEIRS not in keys(client, other_host)
+        assert write(node)
+
+    wait_for(lambda: keys(client, other_host) == [OURS, OURS], "both paths to be registered")
+    assert write(node)
+    assert not write(other_host.disk)
+    assert out(client, node, RELEASE, OURS, type_=REGISTRANTS_ONLY) == GOOD
+    assert not is_reserved(client, other_host)
+
+
+def test_a_path_that_was_deleted_and_found_again_is_registered_again(
+    the_map: Map, client: Client, other_host: Host
+) -> None:
+    assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
+    assert out(client, the_map.node, RESERVE, OURS, type_=REGISTRANTS_ONLY) == GOOD
+
+    with the_map.path_deleted(1):
+        assert write(the_map.node)
+
+    wait_for(lambda: keys(client, other_host) == [OURS, OURS], "the path to be registered")
+    assert write(the_map.node)
+
+
+def test_malformed_lists_leave_the_helper_as_it_was(
+    the_map: Map, helper: Helper, client: Client, other_host: Host
+) -> None:
+    choose = random.Random(20261122)
+    open_before = helper.descriptors()
+
+    replies = []
+    for _ in range(100):
+        length = choose.choice([0, 1, 8, 23, 25, 28, 52, 255, 8192])
+        command = persistent_reserve_out(choose.randrange(32), 0, length)
+        replies.append(client.command(the_map.node, command, choose.randbytes(length)))
+
+    assert {status(reply) for reply in replies} <= {CHECK_CONDITION, RESERVATION_CONFLICT}
+    assert helper.descriptors() == open_before
+    assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
+    assert keys(client, other_host) == [OURS, OURS]
