@@ -1,0 +1,273 @@
+"""What is wrong with the reservation keys of a configuration.
+
+Each rule is a function that yields findings; `check` runs those that what is known allows.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from qemu_pr.multipath_conf import prkeys
+from qemu_pr.multipath_conf.configuration import Configuration, File, Setting, wwid_of
+from qemu_pr.multipath_conf.errors import MultipathConfError
+from qemu_pr.multipath_conf.model import Attribute, Problem, Section
+from qemu_pr.multipath_conf.reservation_key import ReservationKey, ignored_flag
+
+_PLACES = frozenset({("defaults",), ("multipaths", "multipath")})
+_NAME = "reservation_key"
+
+_OWN_KEY = "give each host a key of its own: qemu-pr multipath-conf --host NAME"
+_WRITE_ONE = "write one: qemu-pr multipath-conf --defaults"
+
+
+class Finding(NamedTuple):
+    """A problem, and the file that has it."""
+
+    file: str
+    problem: Problem
+
+    def __str__(self) -> str:
+        line, what, why, advice, _ = self.problem
+        return f"{self.file}:{line}: {what}: {why}; {advice}"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is known beside the configuration. All of it may be missing.
+
+    Attributes:
+        disks: The disks to look at: a name for each, by WWID.
+        maps: The WWIDs of this host's maps, if the configuration is this host's; else empty.
+        registered: The keys that disks have, by WWID; no entry for a disk that was not asked.
+        remembered: What multipathd remembers for ``file``, by WWID; None if that is not known.
+        running: The configuration that multipathd runs with.
+        others: The configurations of other hosts.
+    """
+
+    disks: Mapping[str, str] = field(default_factory=dict)
+    maps: Sequence[str] = ()
+    registered: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    remembered: Mapping[str, ReservationKey] | None = None
+    running: Configuration | None = None
+    others: Sequence[Configuration] = ()
+
+
+def check(configuration: Configuration, known: Surroundings) -> list[Finding]:
+    """Find what is wrong with a configuration.
+
+    Args:
+        configuration: A host's files.
+        known: What else is known.
+
+    Returns:
+        The findings, by file in the order of the files, then by line.
+    """
+    rules = (
+        _texts(configuration.files),
+        _missing(configuration, known),
+        _prkeys_file(configuration),
+        _unknown_wwids(configuration, known),
+        _not_running(configuration, known),
+        _not_registered(configuration, known),
+        _shared(configuration, known),
+        *(_texts(other.files) for other in known.others),
+    )
+    files = [file.path for host in (configuration, *known.others) for file in host.files]
+    findings = dict.fromkeys(finding for rule in rules for finding in rule)
+    return sorted(findings, key=lambda finding: (files.index(finding.file), finding.problem.line))
+
+
+def _texts(files: Iterable[File]) -> Iterator[Finding]:
+    """What the text of each file shows by itself."""
+    for file in files:
+        for problem in file.parsed.problems:
+            yield Finding(file.path, problem)
+        for section in file.parsed.sections:
+            for problem in _section(section, (section.name,)):
+                yield Finding(file.path, problem)
+
+
+def _section(section: Section, place: tuple[str, ...]) -> Iterator[Problem]:
+    if place == ("multipaths", "multipath") and wwid_of(section) is None:
+        yield Problem(
+            section.line,
+            "multipath",
+            "it has no wwid, so multipath ignores the whole entry",
+            "add the wwid that 'multipath -ll' shows",
+        )
+    keys = list(section.attributes(_NAME))
+    if keys and place not in _PLACES:
+        for attribute in keys:
+            yield Problem(
+                attribute.line,
+                _NAME,
+                f"multipath ignores it in a section {section.name}",
+                "put it into defaults, or into a multipath section of multipaths",
+            )
+    else:
+        for attribute in keys:
+            yield from _value(attribute)
+        for earlier in keys[:-1]:
+            yield Problem(
+                earlier.line,
+                f"{_NAME} {earlier.value}",
+                f"line {keys[-1].line} sets another one in the same section, which wins",
+                "remove one of them",
+            )
+    for entry in section.entries:
+        if isinstance(entry, Section):
+            yield from _section(entry, (*place, entry.name))
+
+
+def _value(attribute: Attribute) -> Iterator[Problem]:
+    what = f"{_NAME} {attribute.value}"
+    try:
+        key = ReservationKey.parse(attribute.value)
+    except MultipathConfError as error:
+        why = "it is no key, and multipathd may refuse the whole file for it"
+        yield Problem(attribute.line, what, why, error.advice, syntax=True)
+        return
+    if key.key == 0:
+        yield Problem(
+            attribute.line, what, "key 0 means no key, so no path is ever registered", _OWN_KEY
+        )
+    if (flag := ignored_flag(attribute.value)) is not None:
+        yield Problem(
+            attribute.line,
+            what,
+            f"multipath ignores {flag!r} behind the colon",
+            "write :aptpl, or nothing",
+        )
+
+
+def _missing(configuration: Configuration, known: Surroundings) -> Iterator[Finding]:
+    """Maps that have no key; of files that name no map, the whole."""
+    why = "multipathd registers no path that appears or comes back"
+    for entry in configuration.entries.values():
+        if configuration.setting(entry.wwid) is None:
+            problem = Problem(
+                entry.line, f"wwid {entry.wwid}", f"it has no {_NAME}, so {why}", _WRITE_ONE
+            )
+            yield Finding(entry.file, problem)
+    if not configuration.files or configuration.default is not None:
+        return
+    first = configuration.files[0]
+    line = next((section.line for section in first.sections("defaults")), 1)
+    for wwid, disk in known.disks.items():
+        if wwid not in configuration.entries:
+            what = wwid if disk == wwid else f"{disk} ({wwid})"
+            why_it = f"neither defaults nor an entry of multipaths has a {_NAME} for it, so {why}"
+            yield Finding(first.path, Problem(line, what, why_it, _WRITE_ONE))
+    if not configuration.entries and not known.disks:
+        yield Finding(first.path, Problem(line, _NAME, f"there is none, so {why}", _WRITE_ONE))
+
+
+def _prkeys_file(configuration: Configuration) -> Iterator[Finding]:
+    """A file for ``file`` that newer releases do not use."""
+    if configuration.prkeys_file is None:
+        return
+    file, attribute = configuration.prkeys_file
+    if attribute.value != prkeys.PATH:
+        problem = Problem(
+            attribute.line,
+            f"prkeys_file {attribute.value}",
+            f"multipath-tools from 0.9.7 on ignore it and use {prkeys.PATH}, so that they forget "
+            "the keys in this one",
+            f"remove the line, and move the file to {prkeys.PATH}",
+        )
+        yield Finding(file, problem)
+
+
+def _unknown_wwids(configuration: Configuration, known: Surroundings) -> Iterator[Finding]:
+    """Entries for maps that this host does not have."""
+    if not known.maps:
+        return
+    for entry in configuration.entries.values():
+        if entry.wwid not in known.maps:
+            problem = Problem(
+                entry.line,
+                f"wwid {entry.wwid}",
+                "no map of this host has it, so the entry does nothing",
+                "compare it with the WWIDs that 'multipath -ll' shows",
+            )
+            yield Finding(entry.file, problem)
+
+
+def _not_running(configuration: Configuration, known: Surroundings) -> Iterator[Finding]:
+    """Keys that multipathd has not read yet."""
+    if known.running is None:
+        return
+    for setting, wwids in _by_setting(configuration, [*configuration.entries, *known.disks]):
+        running = {_key(_setting(known.running, wwid)) for wwid in wwids}
+        for key in running - {setting.key}:
+            problem = Problem(
+                setting.line,
+                f"{_NAME} {setting.key}",
+                f"multipathd runs with {'no key' if key is None else key}",
+                "make it read the file: multipathd reconfigure",
+            )
+            yield Finding(setting.file, problem)
+
+
+def _not_registered(configuration: Configuration, known: Surroundings) -> Iterator[Finding]:
+    """Keys that are not among those that a disk has."""
+    for wwid, registered in known.registered.items():
+        setting = configuration.setting(wwid)
+        if setting is None or not registered:
+            continue
+        key = setting.key.key
+        which = ""
+        if key is None:
+            remembered = (known.remembered or {}).get(wwid)
+            if remembered is None:
+                continue
+            key, which = remembered.key, f", for which multipathd remembers {remembered}"
+        if key and key not in registered:
+            disk = known.disks.get(wwid, wwid)
+            keys = ", ".join(f"{other:#x}" for other in dict.fromkeys(registered))
+            problem = Problem(
+                setting.line,
+                f"{_NAME} {setting.key}{which}",
+                f"{disk} has other keys only: {keys}; if one of them is this host's, a path that "
+                "comes back gets the wrong key",
+                "set the key that the host or its guest registers, or file",
+            )
+            yield Finding(setting.file, problem)
+
+
+def _shared(configuration: Configuration, known: Surroundings) -> Iterator[Finding]:
+    """Keys that another host has too."""
+    for other in known.others:
+        wwids = [*configuration.entries, *other.entries, *known.disks]
+        for setting, common in _by_setting(configuration, wwids):
+            for theirs in {_setting(other, wwid) for wwid in common}:
+                if theirs is None or not setting.key.key or theirs.key.key != setting.key.key:
+                    continue
+                problem = Problem(
+                    setting.line,
+                    f"{_NAME} {setting.key}",
+                    f"{theirs.file}:{theirs.line} has the same, so whoever preempts one host "
+                    "removes both",
+                    _OWN_KEY,
+                )
+                yield Finding(setting.file, problem)
+
+
+def _by_setting(
+    configuration: Configuration, wwids: Iterable[str]
+) -> Iterator[tuple[Setting, list[str | None]]]:
+    """Give each setting with the maps that it is for; None stands for all maps without an entry."""
+    found: dict[Setting, list[str | None]] = {}
+    for wwid in (None, *dict.fromkeys(wwids)):
+        setting = _setting(configuration, wwid)
+        if setting is not None:
+            found.setdefault(setting, []).append(wwid)
+    yield from found.items()
+
+
+def _setting(configuration: Configuration, wwid: str | None) -> Setting | None:
+    return configuration.default if wwid is None else configuration.setting(wwid)
+
+
+def _key(setting: Setting | None) -> ReservationKey | None:
+    return setting.key if setting else None
