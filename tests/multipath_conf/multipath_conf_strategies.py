@@ -1,5 +1,7 @@
 """Hypothesis strategies for what multipath.conf tests are about."""
 
+import re
+
 from hypothesis import strategies as st
 
 from qemu_pr.multipath_conf.model import SECTIONS, Attribute, Section
@@ -9,9 +11,7 @@ NAMES = st.from_regex(r"[a-z_][a-z0-9_.-]{0,15}", fullmatch=True).filter(
 )
 
 # Anything but line ends and NUL; a value that gets past the parser in quotes only, too.
-VALUES = st.text(
-    st.characters(blacklist_characters="\n\r\0", blacklist_categories=["Cs"]), max_size=40
-) | st.sampled_from(
+VALUES = st.text(max_size=40).map(lambda text: re.sub("[\n\r\0]", "", text)) | st.sampled_from(
     ['"', '""', '2.5" SSD', "#", "!", "{", "}", "", " a  b ", "ä", "\t", "\x1c", "\x85"]
 )
 

@@ -16,6 +16,7 @@ from qemu_pr.multipath_conf.reservation_key import ReservationKey, ignored_flag
 _PLACES = frozenset({("defaults",), ("multipaths", "multipath")})
 _NAME = "reservation_key"
 
+_NO_KEY = "it is no key, and multipathd may refuse the whole file for it"
 _OWN_KEY = "give each host a key of its own: qemu-pr multipath-conf --host NAME"
 _WRITE_ONE = "write one: qemu-pr multipath-conf --defaults"
 
@@ -62,9 +63,11 @@ def check(configuration: Configuration, known: Surroundings) -> list[Finding]:
     Returns:
         The findings, by file in the order of the files, then by line.
     """
+    texts = list(_texts(configuration.files))
+    no_key = any(finding.problem.why == _NO_KEY for finding in texts)
     rules = (
-        _texts(configuration.files),
-        _missing(configuration, known),
+        texts,
+        () if no_key else _missing(configuration, known),  # the key is there, and mistyped
         _prkeys_file(configuration),
         _unknown_wwids(configuration, known),
         _not_running(configuration, known),
@@ -124,8 +127,7 @@ def _value(attribute: Attribute) -> Iterator[Problem]:
     try:
         key = ReservationKey.parse(attribute.value)
     except MultipathConfError as error:
-        why = "it is no key, and multipathd may refuse the whole file for it"
-        yield Problem(attribute.line, what, why, error.advice, syntax=True)
+        yield Problem(attribute.line, what, _NO_KEY, error.advice, syntax=True)
         return
     if key.key == 0:
         yield Problem(

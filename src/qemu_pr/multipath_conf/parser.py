@@ -152,8 +152,8 @@ class _Reader:
             self._complain(
                 line,
                 name,
-                f"no section of this name belongs {where}, so multipath opens none, and the next }} "
-                "closes the section around it",
+                f"no section of this name belongs {where}, so multipath opens none, and the next "
+                "} closes the section around it",
                 "see multipath.conf(5) for its place",
             )
         elif inside is None:

@@ -1,0 +1,183 @@
+"""Check the reservation keys of a multipath.conf."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from qemu_pr.cli.multipath_conf.daemon import running_configuration
+from qemu_pr.cli.multipath_conf.disks import Disk, resolve
+from qemu_pr.cli.persist.failures import Failure
+from qemu_pr.cli.status.examine import examine
+from qemu_pr.cli.status.text import printable
+from qemu_pr.multipath_conf import prkeys
+from qemu_pr.multipath_conf.check import Finding, Surroundings, check
+from qemu_pr.multipath_conf.configuration import Configuration, File
+from qemu_pr.multipath_conf.errors import MultipathConfError
+from qemu_pr.multipath_conf.reservation_key import ReservationKey
+from qemu_pr.multipath_conf.wwids import Host
+
+THIS_HOST = "/etc/multipath.conf"
+"""The file that multipath reads first."""
+
+_DROP_INS = Path("/etc/multipath/conf.d")
+_STANDARD_INPUT = "-"
+
+FINDINGS = 1
+UNREADABLE = 2
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check, and print what was found.
+
+    Args:
+        args: The options.
+
+    Returns:
+        The exit status: 0 if nothing was found, 1 if something was, 2 if a file or disk that was
+        asked for could not be read, or a file has an error of syntax.
+    """
+    try:
+        file, names = _file_and_disks(args)
+        this_host = file == THIS_HOST
+        configuration = _read(file, this_host)
+        others = [Configuration.of([_file(other)]) for other in args.other_host or ()]
+        named = [resolve(name, Host()) for name in names]
+    except (MultipathConfError, OSError) as error:
+        _complain(_explain(error))
+        return UNREADABLE
+    maps = Host().maps() if this_host else []
+    disks = named or [
+        Disk(f"/dev/mapper/{one.name}", one.wwid, f"/dev/mapper/{one.name}") for one in maps
+    ]
+    registered, failures = _ask(disks, args.socket)
+    running = running_configuration() if this_host else None
+    if this_host and running is None:
+        _complain(
+            "warning: multipathd does not tell what it runs with, so that was not compared;"
+            " 'systemctl status multipathd' shows whether it runs"
+        )
+    findings = check(
+        configuration,
+        Surroundings(
+            disks={disk.wwid: disk.device for disk in disks},
+            maps=[one.wwid for one in maps],
+            registered=registered,
+            remembered=_remembered(configuration) if this_host else None,
+            running=running,
+            others=others,
+        ),
+    )
+    for disk, reason in failures.items():
+        _complain(f"{'' if named else 'warning: '}{disk.device}: its keys were not read: {reason}")
+    if args.json:
+        report = _describe(configuration, disks, registered, findings, running is not None)
+        text = json.dumps(report, indent=2) + "\n"
+    else:
+        text = "".join(f"{printable(str(finding))}\n" for finding in findings)
+        text = text or f"{printable(file)}: no findings\n"
+    sys.stdout.buffer.write(text.encode(sys.stdout.encoding, "backslashreplace"))
+    if any(finding.problem.syntax for finding in findings) or (named and failures):
+        return UNREADABLE
+    return FINDINGS if findings else 0
+
+
+def _file_and_disks(args: argparse.Namespace) -> tuple[str, list[str]]:
+    """Tell the file from the disks: ``--check /dev/mapper/mpatha`` names a disk and no file."""
+    if args.check != _STANDARD_INPUT and Path(args.check).is_block_device():
+        return THIS_HOST, [args.check, *args.disks]
+    return args.check, args.disks
+
+
+def _read(file: str, this_host: bool) -> Configuration:
+    drop_ins = sorted(map(str, _DROP_INS.glob("*.conf"))) if this_host else []
+    return Configuration.of(map(_file, (file, *drop_ins)))
+
+
+def _file(path: str) -> File:
+    """Read a file.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    if path == _STANDARD_INPUT:
+        return File.parse(
+            "standard input", sys.stdin.buffer.read().decode(errors="surrogateescape")
+        )
+    return File.parse(path, Path(path).read_bytes().decode(errors="surrogateescape"))
+
+
+def _explain(error: MultipathConfError | OSError) -> str:
+    if isinstance(error, MultipathConfError):
+        return str(error)
+    text = f"{error.filename or 'file'}: cannot read it: {error.strerror}"
+    if not isinstance(error, FileNotFoundError):
+        return text
+    if error.filename == THIS_HOST:
+        return text + "; write one: qemu-pr multipath-conf --defaults"
+    return text + "; if it is a DISK, put it in front of --check"
+
+
+def _ask(disks: list[Disk], socket: str | None) -> tuple[dict[str, list[int]], dict[Disk, str]]:
+    """Ask disks for their registered keys.
+
+    Returns:
+        The keys by WWID, and why a disk did not tell them.
+    """
+    registered: dict[str, list[int]] = {}
+    failures: dict[Disk, str] = {}
+    for disk in disks:
+        if disk.path is None:
+            continue
+        result = examine(disk.path, socket)
+        if isinstance(result, Failure):
+            failures[disk] = "; ".join(filter(None, (result.reason, result.advice)))
+        else:
+            registered[disk.wwid] = [one.key for one in result.registrants]
+    return registered, failures
+
+
+def _remembered(configuration: Configuration) -> dict[str, ReservationKey] | None:
+    set_here = configuration.prkeys_file
+    path = set_here[1].value if set_here else prkeys.PATH
+    try:
+        return prkeys.parse(Path(path).read_text(errors="surrogateescape"))
+    except OSError:
+        return None
+
+
+def _complain(text: str) -> None:
+    print(f"qemu-pr: multipath-conf: {printable(text)}", file=sys.stderr)
+
+
+def _describe(
+    configuration: Configuration,
+    disks: list[Disk],
+    registered: dict[str, list[int]],
+    findings: list[Finding],
+    multipathd: bool,
+) -> dict[str, Any]:
+    return {
+        "files": [file.path for file in configuration.files],
+        "multipathd": multipathd,
+        "disks": [
+            {
+                "device": disk.device,
+                "wwid": disk.wwid,
+                "reservation_key": _in_force(configuration, disk.wwid),
+                "registered": _hex(registered.get(disk.wwid)),
+            }
+            for disk in disks
+        ],
+        "findings": [{"file": finding.file, **finding.problem._asdict()} for finding in findings],
+    }
+
+
+def _in_force(configuration: Configuration, wwid: str) -> str | None:
+    setting = configuration.setting(wwid)
+    return str(setting.key) if setting else None
+
+
+def _hex(keys: list[int] | None) -> list[str] | None:
+    return None if keys is None else [f"{key:#x}" for key in keys]

@@ -1,0 +1,52 @@
+"""The disks that an operator names: by device, by WWID, or both."""
+
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from qemu_pr.multipath_conf import wwids
+
+
+class Disk(NamedTuple):
+    """A disk.
+
+    Attributes:
+        device: As the operator named it.
+        wwid: Its WWID.
+        path: Where it can be opened; None if only its WWID is known.
+    """
+
+    device: str
+    wwid: str
+    path: str | None
+
+
+def resolve(name: str, host: wwids.Host) -> Disk:
+    """Find out which disk an operator means.
+
+    Args:
+        name: A path, the name of a map or disk in /dev, a WWID, or ``WWID=PATH``.
+        host: Where WWIDs are read.
+
+    Raises:
+        MultipathConfError: Its WWID cannot be told.
+    """
+    wwid, equals, path = name.partition("=")
+    if equals and "/" not in wwid:
+        return Disk(name, _typed(wwid), path)
+    if "/" in name:
+        return Disk(name, host.wwid(name), name)
+    for directory in ("/dev/mapper", "/dev"):
+        device = Path(directory, name)
+        if device.is_block_device():
+            return Disk(name, host.wwid(str(device)), str(device))
+    wwid = _typed(name)
+    found = (f"/dev/mapper/{one.name}" for one in host.maps() if one.wwid == wwid)
+    return Disk(name, wwid, next(found, None))
+
+
+def _typed(wwid: str) -> str:
+    wwid = wwids.check_typed(wwid)
+    for doubt in wwids.doubts(wwid):
+        print(f"qemu-pr: multipath-conf: warning: {wwid}: {doubt}", file=sys.stderr)
+    return wwid
