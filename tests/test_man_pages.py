@@ -22,6 +22,7 @@ FOREIGN = {
     "qemu-pr.1": {
         *("-object", "-blockdev", "-drive", "-device"),  # QEMU's
         *("-k", "-g"),  # qemu-pr-helper -k, lsscsi -g
+        "-ll",  # multipath's
         *("-HH", "-HHH", "-yy", "-vv"),  # given twice or more
     },
     "qemu-pr-helper.8": {

@@ -1,7 +1,7 @@
 """The parser: every line number, every mistake, and what is rendered comes back."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from multipath_conf_strategies import CONFUSED_TEXTS, SECTION_LISTS, VALUES
@@ -13,6 +13,7 @@ from qemu_pr.multipath_conf.words import LINE_SIZE_MAX, Word, quote, split
 
 
 @given(SECTION_LISTS)
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first text takes Hypothesis seconds
 def test_what_is_rendered_is_parsed(sections: tuple[Section, ...]) -> None:
     parsed = parse(render(sections))
 

@@ -28,8 +28,8 @@ class Finding(NamedTuple):
     problem: Problem
 
     def __str__(self) -> str:
-        line, what, why, advice, _ = self.problem
-        return f"{self.file}:{line}: {what}: {why}; {advice}"
+        at = self.problem
+        return f"{self.file}:{at.line}: {at.what}: {at.why}; {at.advice}"
 
 
 @dataclass(frozen=True, slots=True)

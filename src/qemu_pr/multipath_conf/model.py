@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 SECTIONS = {
     None: frozenset(
@@ -47,7 +46,8 @@ class Section:
                 yield entry
 
 
-class Problem(NamedTuple):
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
     """Something wrong with a multipath.conf.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from qemu_pr.multipath_conf.errors import MultipathConfError
 
@@ -17,7 +17,8 @@ _HEX = re.compile(r"0?[xX]?([0-9a-fA-F]{1,16})")
 _HOST_PREFIX = int.from_bytes(b"qemupr\0\0", "big")
 
 
-class ReservationKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ReservationKey:
     """A value of ``reservation_key``.
 
     Attributes:

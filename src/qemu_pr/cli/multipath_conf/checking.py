@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,7 @@ def _describe(
             }
             for disk in disks
         ],
-        "findings": [{"file": finding.file, **finding.problem._asdict()} for finding in findings],
+        "findings": [{"file": finding.file, **asdict(finding.problem)} for finding in findings],
     }
 
 
