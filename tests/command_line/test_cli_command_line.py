@@ -171,9 +171,62 @@ def test_a_disk_that_the_device_takes_is_not_doubted(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("format_", ["libvirt", "qmp", "proxmox"])
-def test_formats_to_come_are_not_offered(capsys: pytest.CaptureFixture[str], format_: str) -> None:
-    with pytest.raises(SystemExit):
-        run("--format", format_, "/dev/sdb")
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        (["--format", "libvirt"], b"<controller type='scsi' model='virtio-scsi'/>"),
+        (["--format", "qmp"], b'{"execute":"device_add","arguments":{"driver":"virtio-scsi",'),
+        (["--format", "qmp", "--undo"], b'{"execute":"device_del","arguments":{"id":"hd"}}'),
+        (["--format", "proxmox"], b"args: -device virtio-scsi-pci,id=hd-scsi,bus=pci.0,addr="),
+    ],
+)
+def test_every_format_is_printed(
+    capsysbinary: pytest.CaptureFixture[bytes], words: list[str], first: bytes
+) -> None:
+    status = run(*words, "/dev/sdb")
 
-    assert "invalid choice" in capsys.readouterr().err
+    out, err = capsysbinary.readouterr()
+    assert (status, err) == (0, b"")
+    assert out.startswith(first)
+
+
+def test_the_syntax_is_proxmoxs_choice_too(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--format", "proxmox", "--syntax", "drive", "/dev/sdb")
+
+    assert ",file.pr-manager=helper0,file.locking=off -device" in capsys.readouterr().out
+
+
+def test_disks_go_on_the_bus_that_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    run("--bus", "scsi0.0", "--name", "quorum", "/dev/sdb")
+
+    out = capsys.readouterr().out
+    assert "virtio-scsi" not in out
+    assert "node-name=quorum," in out
+    assert out.endswith("-device scsi-block,drive=quorum,bus=scsi0.0\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--format", "qmp", "--syntax", "drive"], "--syntax: there is no choice with --format q"),
+        (["--format", "proxmox", "--program", "kvm"], "--program: there is no choice with"),
+        (["--undo"], "--undo: nothing is done with --format shell; use --format qmp"),
+        (["--managed"], "managed: only libvirt starts a helper itself"),
+        (["--format", "qmp", "--managed"], "managed: only libvirt starts a helper itself"),
+        (["--format", "libvirt", "--helper-id", "x"], "helper id 'x': libvirt chooses it itself"),
+        (["--format", "libvirt", "--bus", "b.0"], "bus 'b.0': libvirt chooses it itself"),
+        (["--format", "libvirt", "--name", "x"], "name 'x': libvirt chooses it itself"),
+        (["--format", "libvirt", "--device", "scsi-generic"], "device 'scsi-generic': libvirt"),
+        (["--format", "libvirt", "--managed", "--socket", "/s"], "socket '/s': libvirt chooses"),
+        (["--name", "9"], "name '9': not an identifier to QEMU"),
+        (["--bus", ""], "bus '': not an identifier to QEMU"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    capsys: pytest.CaptureFixture[str], words: list[str], expected: str
+) -> None:
+    status = run(*words, "/dev/sdb")
+
+    out, err = capsys.readouterr()
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"qemu-pr: {expected}")

@@ -91,4 +91,7 @@ def test_json_refuses_text_that_qemu_would_not_take(path: str, expected: str) ->
     with pytest.raises(CommandLineError) as caught:
         to_json({"file": {"filename": path}})
 
-    assert str(caught.value) == f"{path!r}: {expected}; use key=value: --syntax blockdev"
+    assert (
+        str(caught.value)
+        == f"{path!r}: {expected}; use a symbolic link, or key=value: --syntax blockdev"
+    )

@@ -2,12 +2,7 @@
 
 import json
 import os
-import socket
-import subprocess
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,84 +11,12 @@ from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.identifiers import check_id, check_node_name
 from qemu_pr.command_line.model import ReservedDisks
 from qemu_pr.command_line.syntaxes import SYNTAXES
-from requirements import require
-
-# A character device that everyone may open stands for a disk: host_device takes it, and
-# scsi-block, which asks for a SCSI disk, comes into play in one test only.
-DEVICE = "/dev/null"
-
-
-@pytest.fixture(scope="module")
-def qemu() -> str:
-    return require("qemu-system-x86_64", package="qemu-system-x86")
-
-
-@pytest.fixture
-def helper_socket(tmp_path: Path) -> Iterator[str]:
-    """Listen with the handshake of a helper: four zero bytes each way."""
-    path = str(tmp_path / "pr, helper.sock")
-    clients: list[socket.socket] = []
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
-        listener.listen()
-
-        def serve() -> None:
-            while True:
-                try:
-                    client, _ = listener.accept()
-                except OSError:
-                    return
-                clients.append(client)
-                client.sendall(bytes(4))
-                client.recv(4)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield path
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-    for client in clients:
-        client.close()
-
-
-def ask_qemu(qemu: str, options: list[str], *commands: str) -> list[Any]:
-    """Start QEMU with these options, give what each QMP command returned, and quit."""
-    words = [qemu, "-S", "-display", "none", "-nodefaults", "-qmp", "stdio", *options]
-    requests = [{"execute": name} for name in ("qmp_capabilities", *commands, "quit")]
-    ended = subprocess.run(
-        [os.fsencode(word) for word in words],
-        input="".join(map(json.dumps, requests)).encode(),
-        capture_output=True,
-        timeout=60,
-    )
-    assert (ended.returncode, ended.stderr) == (0, b"")
-    answers = [json.loads(line) for line in ended.stdout.decode(errors="replace").splitlines()]
-    returned = [answer["return"] for answer in answers if "return" in answer]
-    return returned[1 : 1 + len(commands)]
-
-
-def refusal(qemu: str, options: list[str]) -> str:
-    """Start QEMU with options that it does not take and give what it says."""
-    ended = subprocess.run(
-        [qemu, "-S", "-display", "none", "-nodefaults", "-monitor", "none", *options],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert ended.returncode == 1
-    return ended.stderr
+from real_qemu import DEVICE, ask_qemu, link, refusal
 
 
 def without_passthrough(disks: ReservedDisks, syntax: str) -> list[str]:
     pairs = SYNTAXES[syntax](disks)
     return [word for pair in pairs if disks.device not in pair[1] for word in pair]
-
-
-def link(folder: Path, names: list[bytes]) -> tuple[str, ...]:
-    paths = [os.fsencode(folder) + b"/" + name.replace(b"/", b"_") for name in names]
-    for path in paths:
-        os.symlink(DEVICE, path)
-    return tuple(map(os.fsdecode, paths))
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES)

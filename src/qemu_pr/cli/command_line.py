@@ -14,12 +14,27 @@ _DESCRIPTION = """\
 Print the QEMU command line that passes disks to a virtual machine, with their persistent
 reservations going through a helper: a virtio-scsi controller, the helper, and for each disk a block
 node or drive and a SCSI passthrough device. Add to it what else the virtual machine needs.
+
+With --format, print the same for libvirt, for the monitor of a running QEMU, or for Proxmox VE.
 """
 
 _EPILOG = """\
 Every disk path arrives in QEMU as given, whatever its bytes: commas are doubled where QEMU wants
 it, and words are quoted for the shell where it needs it. What cannot arrive is refused: with
---syntax json, paths that are not UTF-8 text.
+--syntax json or --format qmp, paths that are not UTF-8 text; with --format libvirt, besides, paths
+with characters that XML does not have; with --format proxmox, paths with a line end.
+
+The formats are:
+
+  shell    text to paste into a POSIX shell
+  argv     the argument vector as one JSON array
+  libvirt  elements for <devices> of a domain (virsh edit): a controller, which may be left out if
+           the domain has one with model='virtio-scsi', and the disks
+  qmp      commands to paste into the QMP monitor of a running QEMU; --undo prints those that take
+           the disks away again. The machine type q35 takes no new controller while it runs: name
+           the bus of one that it has with --bus
+  proxmox  a line for /etc/pve/qemu-server/VMID.conf of Proxmox VE. It turns QEMU's file locks off,
+           so that several guests may open the disks
 
 One disk has the node name or drive id hd; several have hd0, hd1 and so on.
 
@@ -57,16 +72,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--syntax",
         choices=SYNTAXES,
-        default=DEFAULT_SYNTAX,
         help="how QEMU is told: with -blockdev, with -drive, or with -blockdev and everything as "
-        "JSON, for QEMU 6.2 and later (default: %(default)s)",
+        f"JSON, for QEMU 6.2 and later (default: {DEFAULT_SYNTAX})",
     )
     parser.add_argument(
         "--format",
         choices=FORMATS,
         default="shell",
-        help="what is printed: text to paste into a POSIX shell, or the argument vector as one "
-        "JSON array (default: %(default)s)",
+        help="what is printed: see below (default: %(default)s)",
     )
     parser.add_argument(
         "--json",
@@ -97,14 +110,33 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--program",
         metavar="NAME",
-        default=DEFAULT_PROGRAM,
-        help="name or path of QEMU (default: %(default)s)",
+        help=f"name or path of QEMU (default: {DEFAULT_PROGRAM})",
     )
     parser.add_argument(
         "--migrate-pr",
         choices=_SWITCH,
         help="whether live migration moves the reservations; scsi-block of QEMU 11.0 and later "
         "only (default: say nothing, which leaves it to the machine type)",
+    )
+    parser.add_argument(
+        "--name",
+        default=_DEFAULTS.name,
+        help="what QEMU calls the disks; several have a number behind it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--bus",
+        help="put the disks on this bus of a SCSI controller that the virtual machine has, such as "
+        "scsi0.0 (default: add a controller)",
+    )
+    parser.add_argument(
+        "--managed",
+        action="store_true",
+        help="let libvirt start a helper for this virtual machine; --format libvirt only",
+    )
+    parser.add_argument(
+        "--undo",
+        action="store_true",
+        help="print what takes the disks away again; --format qmp only",
     )
     parser.set_defaults(run=run)
 
@@ -125,8 +157,11 @@ def run(args: argparse.Namespace) -> int:
             helper_id=args.helper_id,
             device=args.device,
             migrate_pr=None if args.migrate_pr is None else _SWITCH[args.migrate_pr],
+            managed=args.managed,
+            name=args.name,
+            bus=args.bus,
         )
-        text = FORMATS[args.format](disks, args.syntax, args.program)
+        text = _render(disks, args)
     except CommandLineError as error:
         print(f"qemu-pr: {error}", file=sys.stderr)
         return 1
@@ -136,6 +171,26 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.buffer.write(os.fsencode(text + "\n"))
     sys.stdout.flush()
     return 0
+
+
+def _render(disks: ReservedDisks, args: argparse.Namespace) -> str:
+    chosen = FORMATS[args.format]
+    given = {
+        choice: value
+        for choice in ("syntax", "program")
+        if (value := getattr(args, choice)) is not None
+    }
+    for choice in given.keys() - chosen.choices:
+        raise CommandLineError(
+            f"--{choice}", f"there is no choice with --format {args.format}", "leave it out"
+        )
+    if not args.undo:
+        return chosen.render(disks, **given)
+    if chosen.undo is None:
+        raise CommandLineError(
+            "--undo", f"nothing is done with --format {args.format}", "use --format qmp"
+        )
+    return chosen.undo(disks)
 
 
 def _doubts(disks: ReservedDisks) -> Iterator[str]:

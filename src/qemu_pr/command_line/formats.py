@@ -1,9 +1,11 @@
-"""The texts a command line is printed as: a new one is a function here, or a file, and an entry."""
+"""The texts that disks are printed as: a new one is a function here, or a file, and an entry."""
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import chain
 
+from qemu_pr.command_line import libvirt, proxmox, qmp
 from qemu_pr.command_line.model import ReservedDisks
 from qemu_pr.command_line.shell import join
 from qemu_pr.command_line.syntaxes import DEFAULT_SYNTAX, SYNTAXES, check_program
@@ -46,7 +48,25 @@ def argv_json(
     return json.dumps([check_program(program), *chain(*SYNTAXES[syntax](disks))])
 
 
-FORMATS: dict[str, Callable[[ReservedDisks, str, str], str]] = {
-    "shell": shell_text,
-    "argv": argv_json,
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format, and what there is to choose in it.
+
+    Attributes:
+        render: Gives the text for `ReservedDisks`, and the arguments that `choices` names.
+        choices: The names of the arguments that `render` takes besides.
+        undo: Gives the text that undoes the first one; None if it is nothing to undo.
+    """
+
+    render: Callable[..., str]
+    choices: frozenset[str] = frozenset()
+    undo: Callable[[ReservedDisks], str] | None = None
+
+
+FORMATS = {
+    "shell": Format(shell_text, frozenset({"syntax", "program"})),
+    "argv": Format(argv_json, frozenset({"syntax", "program"})),
+    "libvirt": Format(libvirt.disk_xml),
+    "qmp": Format(qmp.plug, undo=qmp.unplug),
+    "proxmox": Format(proxmox.args_line, frozenset({"syntax"})),
 }

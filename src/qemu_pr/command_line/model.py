@@ -2,11 +2,13 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qemu_pr.command_line.errors import CommandLineError
-from qemu_pr.command_line.identifiers import check_id
+from qemu_pr.command_line.identifiers import check_id, check_node_name
 
+DEFAULT_SOCKET = "/var/run/qemu-pr-helper.sock"
+DEFAULT_HELPER_ID = "helper0"
 SOCKET_PATH_MAX = 107  # bytes: sun_path has 108, with the terminating zero (unix(7))
 DISK_PATH_MAX = 4095  # bytes: PATH_MAX is 4096, with the terminating zero
 
@@ -58,16 +60,25 @@ class ReservedDisks:
         device: The passthrough device, a key of `DEVICES`.
         migrate_pr: Whether live migration moves the reservations (QEMU 11.0 and later); None
             leaves it to the machine type.
+        managed: libvirt starts a helper for this virtual machine alone, and chooses its socket;
+            without libvirt there is no such thing.
+        name: What QEMU calls the disks, or with a number behind it if there are several. It says
+            nothing of reservations: values that differ only here or in `bus` are equal.
+        bus: The bus of a SCSI controller that the virtual machine has anyway, such as
+            ``scsi0.0``; None if it needs a controller.
 
     Raises:
         CommandLineError: QEMU would refuse the value, or take it for another.
     """
 
     disks: tuple[str, ...]
-    socket: str = "/var/run/qemu-pr-helper.sock"
-    helper_id: str = "helper0"
+    socket: str = DEFAULT_SOCKET
+    helper_id: str = DEFAULT_HELPER_ID
     device: str = "scsi-block"
     migrate_pr: bool | None = None
+    managed: bool = False
+    name: str = field(default="hd", compare=False)
+    bus: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not self.disks:
@@ -82,7 +93,17 @@ class ReservedDisks:
                 "not an absolute path, and QEMU and the helper may run in different directories",
                 "write the whole path, from the root /",
             )
+        if self.managed and self.socket != DEFAULT_SOCKET:
+            raise CommandLineError(
+                f"socket {self.socket!r}",
+                "libvirt chooses the socket of a helper that it manages",
+                "leave the socket out, or start the helper yourself",
+            )
         check_id("helper id", self.helper_id)
+        if self.bus is not None:
+            check_id("bus", self.bus)
+        for name in self.names:
+            check_node_name("name", name)
         if self.helper_id in self.names:
             raise CommandLineError(
                 f"helper id {self.helper_id!r}", "also the id of a disk", "choose another"
@@ -104,8 +125,8 @@ class ReservedDisks:
     def names(self) -> tuple[str, ...]:
         """Node names or drive ids of the disks, ``hd`` for one, ``hd0``, ``hd1``, … for several."""
         if len(self.disks) == 1:
-            return ("hd",)
-        return tuple(f"hd{number}" for number in range(len(self.disks)))
+            return (self.name,)
+        return tuple(f"{self.name}{number}" for number in range(len(self.disks)))
 
 
 def _check_path(what: str, path: str, longest: int) -> None:

@@ -77,7 +77,7 @@ def read(option: str, text: str) -> dict[str, str]:
         CommandLineError: The text has neither notation.
     """
     if OPTIONS[option].json and text.startswith("{"):
-        return _read_json(text)
+        return from_json(read_json(text))
     return dict(_read_keyval(option, text))
 
 
@@ -107,17 +107,39 @@ def _as_text(value: Any) -> Any:
         if not any(map(_is_noncharacter, map(ord, text))):
             return text
         why = "QEMU's JSON refuses Unicode noncharacters"
-    raise CommandLineError(repr(value), why, "use key=value: --syntax blockdev")
+    raise CommandLineError(repr(value), why, "use a symbolic link, or key=value: --syntax blockdev")
 
 
 def _is_noncharacter(code: int) -> bool:
     return 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE
 
 
-def _read_json(text: str) -> dict[str, str]:
+def read_json(text: str) -> Any:
+    """Read one JSON value, nested as it is.
+
+    Raises:
+        CommandLineError: The text is no JSON.
+    """
     try:
-        pairs = _flatten(json.loads(os.fsencode(text).decode()))
-        return {key: os.fsdecode(value.encode()) for key, value in pairs if value is not None}
+        return json.loads(os.fsencode(text).decode())
+    except (ValueError, RecursionError) as error:
+        raise CommandLineError("value", f"not JSON: {error}") from None
+
+
+def from_json(properties: Any) -> dict[str, str]:
+    """Give the properties of a JSON object in the form that `read` gives.
+
+    Raises:
+        CommandLineError: It is no JSON object, or a text in it is half of a surrogate pair.
+    """
+    if not isinstance(properties, Mapping):
+        raise CommandLineError("value", "no JSON object")
+    try:
+        return {
+            key: os.fsdecode(value.encode())
+            for key, value in _flatten(properties)
+            if value is not None
+        }
     except (ValueError, RecursionError) as error:
         raise CommandLineError("value", f"not JSON: {error}") from None
 

@@ -17,16 +17,19 @@ class Argument:
         option: The option's name without its dashes.
         value: The word after it; None if there is none, or if it is an option itself.
         line: The line that the option starts on; 0 in an argument vector.
+        place: What it was read from, if that is no option of a command line: ``<disk> sda``.
     """
 
     option: str
     value: Word | None
     line: int
+    place: str = ""
 
     def __str__(self) -> str:
         """Say where it is and what it says, for an error's text."""
-        place = f"line {self.line}: " if self.line else ""
-        return f"{place}-{self.option}" + (f" {self.value.text!r}" if self.value else "")
+        line = f"line {self.line}: " if self.line else ""
+        option = f"-{self.option}" + (f" {self.value.text!r}" if self.value else "")
+        return line + (self.place or option)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,17 +63,35 @@ def parse(source: str | Sequence[str]) -> ReservedDisks:
         CommandLineError: The shell or QEMU would refuse it, no disk is reserved, or the disks
             differ in what `ReservedDisks` has one of: helper, device and migrate-pr.
     """
-    words = split(source) if isinstance(source, str) else [Word(text, 0) for text in source]
+    return parse_words(
+        split(source) if isinstance(source, str) else [Word(text, 0) for text in source]
+    )
+
+
+def parse_words(words: Sequence[Word]) -> ReservedDisks:
+    """Do what `parse` does with words, whatever they were read from.
+
+    Raises:
+        CommandLineError: As `parse`.
+    """
     if not words:
         raise CommandLineError("command line", "empty")
-    return _assemble(list(settings(arguments(words))))
+    return assemble(list(settings(arguments(words))))
 
 
-def _assemble(settings: Sequence[Setting]) -> ReservedDisks:
+def assemble(settings: Sequence[Setting]) -> ReservedDisks:
+    """Do what `parse` does with settings, whatever they were read from.
+
+    Raises:
+        CommandLineError: QEMU would refuse them, no disk is reserved, or the disks differ.
+    """
     helpers = _by_name(settings, _helper_names)
     nodes = _by_name(settings, _node_names)
     devices = [setting for setting in settings if setting.argument.option == "device"]
-    if not any(device.properties.get("driver") in CONTROLLERS for device in devices):
+    if not any(
+        device.properties.get("driver") in CONTROLLERS or "bus" in device.properties
+        for device in devices
+    ):
         raise CommandLineError(
             "controller", "no option gives the guest a SCSI bus", "add -device virtio-scsi"
         )

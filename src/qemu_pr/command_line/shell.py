@@ -3,7 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qemu_pr.command_line.errors import CommandLineError
 
@@ -56,11 +56,15 @@ class Word:
         text: What the program gets, quotes and escapes taken off.
         line: The line it starts on, counted from 1.
         expands: The shell would put something else in for a ``$`` or a backquote in it.
+        start: The place of its first character in the text.
+        end: The place behind its last character.
     """
 
     text: str
     line: int = 1
     expands: bool = False
+    start: int = field(default=0, compare=False)
+    end: int = field(default=0, compare=False)
 
 
 def join(program: str, options: Iterable[tuple[str, str]]) -> str:
@@ -113,8 +117,10 @@ def split(text: str) -> list[Word]:
                     "end the line with a space and a backslash",
                 )
             part, expands = _PARTS[kind](match)
-            word = word or Word("", line)
-            word = Word(word.text + part, word.line, word.expands or expands)
+            word = word or Word("", line, start=position)
+            word = Word(
+                word.text + part, word.line, word.expands or expands, word.start, match.end()
+            )
         elif kind in ("blank", "newline") and word:
             words.append(word)
             word = None

@@ -1,38 +1,45 @@
 """The syntaxes a command line can have, each a way to write the same wiring."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.model import ReservedDisks
-from qemu_pr.command_line.notation import to_json, to_keyval
-from qemu_pr.command_line.wiring import block_node, drive, wire
+from qemu_pr.command_line.notation import Properties, to_json, to_keyval
+from qemu_pr.command_line.wiring import Backend, block_node, drive, wire
 
 Options = list[tuple[str, str]]
 
 
-def blockdev_syntax(disks: ReservedDisks) -> Options:
-    """Write disks with ``-blockdev``, everything as key=value."""
-    return [(f"-{name}", to_keyval(name, given)) for name, given in wire(disks, block_node)]
+@dataclass(frozen=True, slots=True)
+class Syntax:
+    """A syntax: what opens a disk, and the notation of all properties.
 
-
-def drive_syntax(disks: ReservedDisks) -> Options:
-    """Write disks with ``-drive``, everything as key=value."""
-    return [(f"-{name}", to_keyval(name, given)) for name, given in wire(disks, drive)]
-
-
-def json_syntax(disks: ReservedDisks) -> Options:
-    """Write disks with ``-blockdev``, everything as JSON (QEMU 6.2 and later).
-
-    Raises:
-        CommandLineError: A path is no UTF-8 text that QEMU's JSON takes.
+    Attributes:
+        backend: What opens a disk.
+        write: Writes the properties of an option; JSON refuses a path that is no UTF-8 text.
     """
-    return [(f"-{name}", to_json(given)) for name, given in wire(disks, block_node)]
+
+    backend: Backend
+    write: Callable[[str, Properties], str]
+
+    def __call__(self, disks: ReservedDisks) -> Options:
+        """Give the options that QEMU needs, each with its value.
+
+        Raises:
+            CommandLineError: The syntax cannot carry a path.
+        """
+        return [(f"-{name}", self.write(name, given)) for name, given in wire(disks, self.backend)]
 
 
-SYNTAXES: dict[str, Callable[[ReservedDisks], Options]] = {
-    "blockdev": blockdev_syntax,
-    "drive": drive_syntax,
-    "json": json_syntax,
+def _json(_option: str, properties: Properties) -> str:
+    return to_json(properties)
+
+
+SYNTAXES = {
+    "blockdev": Syntax(block_node, to_keyval),
+    "drive": Syntax(drive, to_keyval),
+    "json": Syntax(block_node, _json),  # QEMU 6.2 and later
 }
 DEFAULT_SYNTAX = "blockdev"
 

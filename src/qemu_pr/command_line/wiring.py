@@ -2,34 +2,44 @@
 
 from collections.abc import Callable
 
+from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.model import ReservedDisks
 from qemu_pr.command_line.notation import Properties
+
+VIRTIO_SCSI: Properties = {"driver": "virtio-scsi"}
 
 Wiring = list[tuple[str, Properties]]
 Backend = Callable[[ReservedDisks, str, str], tuple[str, Properties]]
 
 
-def wire(disks: ReservedDisks, backend: Backend) -> Wiring:
+def wire(disks: ReservedDisks, backend: Backend, controller: Properties = VIRTIO_SCSI) -> Wiring:
     """Say which options QEMU needs, in order, and the properties of each.
 
     Args:
         disks: The disks to wire to their helper.
         backend: What opens one disk: `block_node` or `drive`.
+        controller: The controller's properties, if one is needed. With an id, the disks name its
+            bus; without, QEMU finds them one.
 
     Returns:
         Pairs of an option's name without dashes and its properties.
+
+    Raises:
+        CommandLineError: The helper is one that libvirt manages.
     """
-    options: Wiring = [
-        ("device", {"driver": "virtio-scsi"}),
-        (
-            "object",
-            {"qom-type": "pr-manager-helper", "id": disks.helper_id, "path": disks.socket},
-        ),
-    ]
+    if disks.managed:
+        raise CommandLineError(
+            "managed", "only libvirt starts a helper itself", "use --format libvirt, or start one"
+        )
+    bus = disks.bus or ("id" in controller and f"{controller['id']}.0")
+    placed = {"bus": bus} if bus else {}
     migration = {} if disks.migrate_pr is None else {"migrate-pr": disks.migrate_pr}
+    options: Wiring = [] if disks.bus else [("device", controller)]
+    helper = {"qom-type": "pr-manager-helper", "id": disks.helper_id, "path": disks.socket}
+    options.append(("object", helper))
     for name, path in zip(disks.names, disks.disks, strict=True):
         options.append(backend(disks, name, path))
-        options.append(("device", {"driver": disks.device, "drive": name, **migration}))
+        options.append(("device", {"driver": disks.device, "drive": name, **placed, **migration}))
     return options
 
 
