@@ -7,9 +7,14 @@ need no hooks here.
 
 from collections.abc import Generator
 
+import hypothesis
 import pytest
 
 from requirements import REQUIRE_ALL
+
+# How long an example takes says more of what else the machine does than of the code.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.hookimpl(wrapper=True)

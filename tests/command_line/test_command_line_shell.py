@@ -82,12 +82,13 @@ def test_split_reads_words_as_the_shell_does(text: str) -> None:
         ("qemu 'a", "line 1: a single quote stays open"),
         ('qemu \\\n "a\nb', "line 2: a double quote stays open"),
         ("qemu \\", "line 1: the text ends in a backslash"),
+        ("qemu $(nproc", "line 1: a $( stays open"),
         ("qemu\n  -device x", "line 1: no backslash at its end, so that line 2 is another command"),
         ("\nqemu \\\n -S\n\n -m 1\n", "line 3: no backslash at its end, so that line 5"),
         ("qemu \\\n # a disk\n -m 1", "line 2: no backslash at its end, so that line 3"),
         ("qemu -m 1; rm x", "line 1: ';' outside quotes"),
         ("qemu -m 1 > log", "line 1: '>' outside quotes"),
-        ("qemu -m $(nproc)", "line 1: '(' outside quotes"),
+        ("(qemu -m 1)", "line 1: '(' outside quotes"),
     ],
 )
 def test_split_refuses_what_is_not_one_command(text: str, expected: str) -> None:
@@ -112,3 +113,15 @@ def test_words_know_their_line_and_whether_the_shell_expands_them() -> None:
         Word("$G", 4),
         Word("`h`", 4, expands=True),
     ]
+
+
+def test_a_command_in_a_word_is_part_of_it() -> None:
+    words = split('qemu -smp x$(nproc --all)"$(id (a))"y')
+
+    assert words == [Word("qemu"), Word("-smp"), Word("x$(nproc --all)$(id (a))y", expands=True)]
+
+
+def test_words_know_where_they_are() -> None:
+    text = "qemu 'a'b\\\n c"
+
+    assert [text[word.start : word.end] for word in split(text)] == ["qemu", "'a'b", "c"]

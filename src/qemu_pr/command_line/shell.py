@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from qemu_pr.command_line.errors import CommandLineError
@@ -20,8 +20,9 @@ _PIECE = re.compile(
     | (?P<escaped>      \\ . )
     | (?P<single>       ' [^']* ' )
     | (?P<double>       " (?: [^"\\] | \\. )* " )
+    | (?P<command>      \$ \( (?: [^()] | \( [^()]* \) )* \) )
     | (?P<operator>     [;&|<>()] )
-    | (?P<plain>        [^ \t\n\\'";&|<>()]+ )
+    | (?P<plain>        (?: [^ \t\n\\'";&|<>()$]+ | \$ (?! \( ) )+ )
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -31,6 +32,7 @@ _UNFINISHED = {
     "'": "a single quote stays open",
     '"': "a double quote stays open",
     "\\": "the text ends in a backslash",
+    "$": "a $( stays open",
 }
 
 
@@ -44,6 +46,7 @@ _PARTS: dict[str | None, Callable[[re.Match[str]], tuple[str, bool]]] = {
     "escaped": lambda match: (match[0][1], False),
     "single": lambda match: (match[0][1:-1], False),
     "double": lambda match: _unescape(match[0][1:-1]),
+    "command": lambda match: (match[0], True),
     "plain": lambda match: (match[0], bool(set("$`") & set(match[0]))),
 }
 
@@ -82,6 +85,54 @@ def join(program: str, options: Iterable[tuple[str, str]]) -> str:
     return " \\\n".join(lines)
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What separates words and is no blank.
+
+    Attributes:
+        text: A line end, or one of the shell's operators.
+        line: The line that it is on, counted from 1.
+        start: The place of its first character in the text.
+    """
+
+    text: str
+    line: int
+    start: int
+
+
+def tokens(text: str) -> Iterator[Word | Mark]:
+    """Read words, operators and line ends as a POSIX shell does, without expanding anything.
+
+    Args:
+        text: Any number of commands, with continued lines, quotes and comments.
+
+    Raises:
+        CommandLineError: A quote stays open, or the text ends in a backslash.
+    """
+    word: Word | None = None
+    position, line = 0, 1
+    while position < len(text):
+        match = (word is None and _COMMENT.match(text, position)) or _PIECE.match(text, position)
+        if not match:
+            raise CommandLineError(f"line {line}", _UNFINISHED[text[position]])
+        kind = match.lastgroup
+        if kind in _PARTS:
+            part, expands = _PARTS[kind](match)
+            word = word or Word("", line, start=position)
+            word = Word(
+                word.text + part, word.line, word.expands or expands, word.start, match.end()
+            )
+        elif word and kind != "continuation":
+            yield word
+            word = None
+        if kind in ("operator", "newline"):
+            yield Mark(match[0], line, position)
+        position = match.end()
+        line += match[0].count("\n")
+    if word:
+        yield word
+
+
 def split(text: str) -> list[Word]:
     """Read the words of one command as a POSIX shell does, without expanding anything.
 
@@ -96,39 +147,26 @@ def split(text: str) -> list[Word]:
             backslash makes of the next line), or an operator would redirect or end the command.
     """
     words: list[Word] = []
-    word: Word | None = None
-    position, line, ended = 0, 1, 0
-    while position < len(text):
-        match = (word is None and _COMMENT.match(text, position)) or _PIECE.match(text, position)
-        if not match:
-            raise CommandLineError(f"line {line}", _UNFINISHED[text[position]])
-        kind = match.lastgroup
-        if kind == "operator":
-            raise CommandLineError(
-                f"line {line}",
-                f"{match[0]!r} outside quotes ends or redirects the command",
-                "quote it, or leave it and what follows out",
-            )
-        if kind in _PARTS:
+    ended = 0
+    for token in tokens(text):
+        if isinstance(token, Word):
             if ended:
                 raise CommandLineError(
                     f"line {ended}",
-                    f"no backslash at its end, so that line {line} is another command to the shell",
+                    f"no backslash at its end, so that line {token.line} is another command to the"
+                    " shell",
                     "end the line with a space and a backslash",
                 )
-            part, expands = _PARTS[kind](match)
-            word = word or Word("", line, start=position)
-            word = Word(
-                word.text + part, word.line, word.expands or expands, word.start, match.end()
+            words.append(token)
+        elif token.text != "\n":
+            raise CommandLineError(
+                f"line {token.line}",
+                f"{token.text!r} outside quotes ends or redirects the command",
+                "quote it, or leave it and what follows out",
             )
-        elif kind in ("blank", "newline") and word:
-            words.append(word)
-            word = None
-        if kind == "newline" and words:
-            ended = ended or line
-        position = match.end()
-        line += match[0].count("\n")
-    return [*words, word] if word else words
+        elif words:
+            ended = ended or token.line
+    return words
 
 
 def _quote_command(program: str) -> str:
