@@ -22,7 +22,7 @@ DEVICES = {
     ("lun", "virtio"): "virtio-blk",
     ("disk", "virtio"): "virtio-blk",
 }
-_DRIVERS = {"block": "host_device"}
+_DRIVERS = {"block": "host_device", "volume": "host_device"}
 
 _CONTROLLER = "<controller type='scsi' model='virtio-scsi'/>"
 _YES = {True: "yes", False: "no"}
@@ -82,13 +82,24 @@ def reserved(disk: Element) -> bool:
     return disk.first("source").has("reservations")
 
 
-def settings(disk: Element) -> list[Setting]:
+def settings(disk: Element, before: int = 0) -> list[Setting]:
     """Say what libvirt tells QEMU for one ``<disk>`` with reservations, as far as they go.
 
     It sees to a controller itself.
+
+    Args:
+        disk: The element.
+        before: The number of lines before the text that it was read from.
     """
     helper = _helper(disk, DEFAULT_HELPER_ID, _socket(disk))
-    return [_CONTROLLER_OPTION, helper, *_node_and_device(disk, DEFAULT_HELPER_ID)]
+    found = [helper, *_node_and_device(disk, DEFAULT_HELPER_ID)]
+    return [
+        _CONTROLLER_OPTION,
+        *(
+            replace(one, argument=replace(one.argument, line=one.argument.line + before))
+            for one in found
+        ),
+    ]
 
 
 def _disk_xml(disks: ReservedDisks, number: int) -> str:
@@ -104,13 +115,13 @@ def _disk_xml(disks: ReservedDisks, number: int) -> str:
     else:
         reservations = [
             f"    <reservations {managed}{migration}>",
-            f"      <source type='unix' path={_quote(disks.socket)} mode='client'/>",
+            f"      <source type='unix' path={quote(disks.socket)} mode='client'/>",
             "    </reservations>",
         ]
     lines = [
         "<disk type='block' device='lun'>",
         "  <driver name='qemu' type='raw'/>",
-        f"  <source dev={_quote(path)}>",
+        f"  <source dev={quote(path)}>",
         *reservations,
         "  </source>",
         f"  <target dev='{_target(number)}' bus='scsi'/>",
@@ -129,7 +140,12 @@ def _target(number: int) -> str:
     return "sd" + letters
 
 
-def _quote(path: str) -> str:
+def quote(path: str) -> str:
+    """Write an attribute's value.
+
+    Raises:
+        CommandLineError: XML cannot carry it.
+    """
     try:
         text = os.fsencode(path).decode()
     except UnicodeError:

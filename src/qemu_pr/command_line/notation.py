@@ -81,6 +81,42 @@ def read(option: str, text: str) -> dict[str, str]:
     return dict(_read_keyval(option, text))
 
 
+def change(option: str, text: str, key: str, new_key: str | None, value: str = "") -> str:
+    """Change one property in an option's text, and leave the rest as it is written.
+
+    Args:
+        option: The option's name without dashes, a key of `OPTIONS`.
+        text: The word after the option, which `read` takes.
+        key: The property's key, dotted if it is nested.
+        new_key: The key to put in its place; None removes the property. A property that is not
+            there is added at the end.
+        value: The value of the new key.
+
+    Returns:
+        The word in the same notation.
+    """
+    if OPTIONS[option].json and text.startswith("{"):
+        return _change_json(read_json(text), key, new_key, value)
+    rules, found = OPTIONS[option], False
+    changed = []
+    for number, item in _items(text):
+        if _read_item(rules, number, item)[0] != key:
+            changed.append(item)
+            continue
+        found = True
+        if new_key == rules.implied and not item.startswith(f"{key}="):
+            changed.append(value.replace(",", ",,"))
+        elif new_key is not None:
+            changed.append(_item(new_key, value))
+    if not found and new_key is not None:
+        changed.append(_item(new_key, value))
+    return ",".join(changed)
+
+
+def _item(key: str, value: str) -> str:
+    return f"{key}={value.replace(',', ',,')}"
+
+
 def _flatten(properties: Properties, prefix: str = "") -> Iterator[tuple[str, str | None]]:
     for key, value in properties.items():
         if isinstance(value, list):
@@ -144,22 +180,42 @@ def from_json(properties: Any) -> dict[str, str]:
         raise CommandLineError("value", f"not JSON: {error}") from None
 
 
-def _read_keyval(option: str, text: str) -> Iterator[tuple[str, str]]:
-    rules = OPTIONS[option]
+def _change_json(properties: Any, key: str, new_key: str | None, value: str) -> str:
+    def apart(properties: Any, dotted: str) -> tuple[Any, str]:
+        *outer, last = dotted.split(".")
+        for name in outer:
+            properties = properties.setdefault(name, {})
+        return properties, last
+
+    inside, last = apart(properties, key)
+    inside.pop(last, None)
+    if new_key is not None:
+        inside, last = apart(properties, new_key)
+        inside[last] = value
+    return to_json(properties)
+
+
+def _items(text: str) -> list[tuple[int, str]]:
     items = _ITEM.findall(text)
     while items and not items[-1]:
         items.pop()  # what findall sees at the end; QEMU takes a comma there as well
-    for number, item in enumerate(items):
-        key, equals, value = item.partition("=")
-        if equals and key and "," not in key:
-            yield key, value.replace(",,", ",")
-        elif number == 0 and rules.implied and item:
-            yield rules.implied, item.replace(",,", ",")
-        elif rules.bare and not equals and key and "," not in key:
-            yield (key.removeprefix("no"), "off") if key.startswith("no") else (key, "on")
-        else:
-            raise CommandLineError(
-                f"{item!r}",
-                "no key=value",
-                "a comma that belongs to a value is written twice",
-            )
+    return list(enumerate(items))
+
+
+def _read_keyval(option: str, text: str) -> Iterator[tuple[str, str]]:
+    rules = OPTIONS[option]
+    for number, item in _items(text):
+        yield _read_item(rules, number, item)
+
+
+def _read_item(rules: Option, number: int, item: str) -> tuple[str, str]:
+    key, equals, value = item.partition("=")
+    if equals and key and "," not in key:
+        return key, value.replace(",,", ",")
+    if number == 0 and rules.implied and item:
+        return rules.implied, item.replace(",,", ",")
+    if rules.bare and not equals and key and "," not in key:
+        return (key.removeprefix("no"), "off") if key.startswith("no") else (key, "on")
+    raise CommandLineError(
+        f"{item!r}", "no key=value", "a comma that belongs to a value is written twice"
+    )

@@ -1,7 +1,7 @@
 """From the words of a command to QEMU's options and the properties that they set."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from qemu_pr.command_line.errors import CommandLineError
@@ -18,12 +18,14 @@ class Argument:
         value: The word after it; None if there is none, or if it is an option itself.
         line: The line that the option starts on; 0 in an argument vector.
         place: What it was read from, if that is no option of a command line: ``<disk> sda``.
+        start: The place of the option's first character in the text.
     """
 
     option: str
     value: Word | None
     line: int
     place: str = ""
+    start: int = field(default=0, compare=False)
 
     def __str__(self) -> str:
         """Say where it is and what it says, for an error's text."""
@@ -49,9 +51,9 @@ def arguments(words: Sequence[Word]) -> Iterator[Argument]:
         option = word.text.removeprefix("-").removeprefix("-")
         if following and (option in OPTIONS or not following.text.startswith("-")):
             next(pairs, None)  # the value has been read; only here may it look like an option
-            yield Argument(option, following, word.line)
+            yield Argument(option, following, word.line, start=word.start)
         else:
-            yield Argument(option, None, word.line)
+            yield Argument(option, None, word.line, start=word.start)
 
 
 def settings(arguments: Iterable[Argument]) -> Iterator[Setting]:

@@ -24,6 +24,8 @@ CONTROLLERS = frozenset(
         "mptsas1068",
         "pvscsi",
         "spapr-vscsi",
+        "usb-bot",
+        "usb-uas",
         "virtio-scsi",
         "virtio-scsi-ccw",
         "virtio-scsi-device",

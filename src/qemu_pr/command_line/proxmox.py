@@ -18,7 +18,7 @@ from qemu_pr.command_line.wiring import wire
 
 # Proxmox VE has given this slot to the fourth screen of a SPICE guest, and the others to devices
 # that guests do have. It has a bus pci.0 with the machine types i440fx and q35.
-_ADDRESS = {"bus": "pci.0", "addr": "0x1a"}
+CONTROLLER = {"driver": "virtio-scsi-pci", "bus": "pci.0", "addr": "0x1a"}
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 _TO_ESCAPE = re.compile(r'["\\]')
@@ -48,7 +48,7 @@ def args_line(disks: ReservedDisks, syntax: str = DEFAULT_SYNTAX) -> str:
         CommandLineError: The syntax or a line of text cannot carry a path.
     """
     chosen = SYNTAXES[syntax]
-    controller = {"driver": "virtio-scsi-pci", "id": f"{disks.name}-scsi", **_ADDRESS}
+    controller = {**CONTROLLER, "id": f"{disks.name}-scsi"}
     words = ["args:"]
     for option, properties in wire(disks, chosen.backend, controller):
         if "file" in properties:

@@ -1,0 +1,143 @@
+"""``qemu-pr lint``: say what keeps reservations from working in QEMU command lines."""
+
+import argparse
+import json
+import os
+import sys
+from typing import Any
+
+from qemu_pr.command_line.errors import CommandLineError
+from qemu_pr.lint.check import Report, check
+from qemu_pr.lint.faults import FAULTS
+
+UNREADABLE = 2
+
+_FAULTS = "\n".join(f"  {fault.name:24}{fault.remedy}" for fault in FAULTS)
+
+_DESCRIPTION = """\
+Say what keeps persistent reservations from working in QEMU command lines, why, and what is right.
+
+FILE may be a command line for a shell, with or without backslashes; a script; a manual in
+reStructuredText or Markdown; an argument vector as a JSON array, or /proc/PID/cmdline; a log of
+libvirt, or a domain's XML; a configuration file of Proxmox VE. Command lines that have nothing to
+do with reservations are passed over: those in which no pr-manager is named.
+"""
+
+_EPILOG = f"""\
+Each fault is one line, with the file and the line. The corrected command line follows, as a text of
+the same kind. What only you can know is not corrected: which disk is meant, for example.
+
+What is looked for, and what is to be done about it:
+
+{_FAULTS}
+
+A disk is known to be one path of a multipath map only on a host that has this disk.
+
+With --json the output is an array with one object for each command line that has to do with
+reservations: file; line; faults (an array of name, line, what, why, remedy); corrected (null if
+nothing is to be corrected, or nothing can be); left (the names of the faults that are not).
+
+Exit status: 0 if there are no faults, 1 if there are some, 2 if a file cannot be read.
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register the subcommand.
+
+    Args:
+        subparsers: Where `qemu-pr` keeps its subcommands.
+    """
+    parser = subparsers.add_parser(
+        "lint",
+        help="say what is wrong with QEMU command lines, and what is right",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+    )
+    parser.add_argument(
+        "files", metavar="FILE", nargs="*", default=["-"], help="what to read; - is standard input"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the files; one that cannot be read does not hide the others.
+
+    Args:
+        args: What the parser that `add_parser` made has read.
+
+    Returns:
+        The exit status.
+    """
+    status = 0
+    described: list[dict[str, Any]] = []
+    for file in args.files:
+        try:
+            reports = check(_read(file))
+        except (OSError, CommandLineError) as error:
+            why = getattr(error, "strerror", None) or error
+            print(f"qemu-pr: lint: {file}: {why}", file=sys.stderr)
+            status = UNREADABLE
+            continue
+        if any(report.findings for report in reports):
+            status = status or 1
+        if args.json:
+            described += [_describe(file, report) for report in reports]
+        else:
+            _write(_text(file, reports))
+    if args.json:
+        _write(json.dumps(described, indent=2) + "\n")
+    return status
+
+
+def _read(file: str) -> str:
+    if file == "-":
+        return os.fsdecode(sys.stdin.buffer.read())
+    with open(file, "rb") as opened:
+        return os.fsdecode(opened.read())
+
+
+def _text(file: str, reports: list[Report]) -> str:
+    shown = "standard input" if file == "-" else file
+    lines = []
+    for report in reports:
+        for one in report.findings:
+            place = f"{shown}:{one.found.line}: {one.fault.name}: {one.found.what}"
+            lines.append(f"{place}: {one.fault.why}; {one.fault.remedy}")
+        if report.corrected:
+            part = f" (but for {', '.join(report.left)})" if report.left else ""
+            lines += ["", f"{shown}:{report.line}: corrected{part}:", "", report.corrected, ""]
+    faults = sum(len(report.findings) for report in reports)
+    lines.append(
+        f"{shown}: {_count(len(reports), 'command line')} with a reservation manager,"
+        f" {_count(faults, 'fault')}"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _describe(file: str, report: Report) -> dict[str, Any]:
+    return {
+        "file": file,
+        "line": report.line,
+        "faults": [
+            {
+                "name": one.fault.name,
+                "line": one.found.line,
+                "what": one.found.what,
+                "why": one.fault.why,
+                "remedy": one.fault.remedy,
+            }
+            for one in report.findings
+        ],
+        "corrected": report.corrected or None,
+        "left": list(report.left),
+    }
+
+
+def _write(output: str) -> None:
+    sys.stdout.buffer.write(os.fsencode(output))
+    sys.stdout.buffer.flush()

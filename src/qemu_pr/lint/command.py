@@ -1,0 +1,252 @@
+"""A QEMU command line as it was found in a text, and what a fault may want of it."""
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from qemu_pr.command_line.model import DEVICES
+from qemu_pr.command_line.options import Setting
+from qemu_pr.command_line.wiring import VIRTIO_SCSI
+
+MANAGER = "pr-manager-helper"
+_REFERENCE = "pr-manager"
+_FORMATS = frozenset({"raw", "qcow2", "qcow", "qed", "vdi", "vhdx", "vmdk", "vpc", "luks"})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A property to change.
+
+    Attributes:
+        setting: The option that sets it.
+        key: Its key; it is added if the option does not have it.
+        new_key: The key in its place; None takes it away.
+        value: The value of the new key.
+    """
+
+    setting: Setting
+    key: str
+    new_key: str | None
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """An option to add."""
+
+    option: str
+    properties: Mapping[str, str]
+
+
+Remedy = Change | Addition
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A place that has a fault.
+
+    Attributes:
+        line: The line, counted from 1.
+        what: What is there.
+        remedies: What corrects it; nothing if only a human can know.
+    """
+
+    line: int
+    what: str
+    remedies: tuple[Remedy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """A node that names a manager.
+
+    Attributes:
+        setting: The option that has the node.
+        key: The key of the reference, such as ``file.pr-manager``.
+    """
+
+    setting: Setting
+    key: str
+
+    @property
+    def manager(self) -> str:
+        """The id of the manager."""
+        return self.setting.properties[self.key]
+
+    @property
+    def is_on_format_node(self) -> bool:
+        """Whether it is on a node that knows no managers, as it is on another that opens the disk.
+
+        Without a driver, -drive finds out the format.
+        """
+        given = self.setting.properties
+        found = "" if is_node(self.setting) else "raw"
+        return (
+            self.key == _REFERENCE and given.get("driver", given.get("format", found)) in _FORMATS
+        )
+
+    def beside(self, key: str) -> str:
+        """Give the key of another property of the node that names the manager."""
+        return self.key.removesuffix(_REFERENCE) + key
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk with a manager, as an option opens it.
+
+    Attributes:
+        reservation: What names the manager.
+        setting: The option that has the path.
+        key: The key of the path.
+    """
+
+    reservation: Reservation
+    setting: Setting
+    key: str
+
+    @property
+    def path(self) -> str:
+        """The path; empty if there is none."""
+        return self.setting.properties.get(self.key, "")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, or a part of one.
+
+    Attributes:
+        line: The line that it starts on, counted from 1.
+        program: The first word, if there is one before the options.
+        whole: Nothing of it is missing or unknown, so that what is not there is a fault.
+        settings: Its options that wire disks.
+        misread: Faults that were met in reading it, by their names.
+        correct: Gives its text with remedies applied, and with what was met in reading mended.
+        read: Reads such a text again.
+        controller: The controller to add if there is none.
+        elsewhere: Tells whether a drive of this name is told to QEMU elsewhere.
+        sockets: Where helpers listen, as the same text has it; empty if it does not say.
+    """
+
+    line: int
+    program: str
+    whole: bool
+    settings: tuple[Setting, ...]
+    misread: tuple[tuple[str, Found], ...]
+    correct: Callable[[Sequence[Remedy]], str]
+    read: Callable[[str], "list[Command]"]
+    controller: Mapping[str, str] = field(default_factory=lambda: dict(VIRTIO_SCSI))
+    elsewhere: Callable[[str], bool] = lambda _name: False
+    sockets: frozenset[str] = frozenset()
+
+    @cached_property
+    def managers(self) -> dict[str, Setting]:
+        """The managers, by id."""
+        return {
+            setting.properties["id"]: setting
+            for setting in self.of("object")
+            if setting.properties.get("qom-type") == MANAGER and "id" in setting.properties
+        }
+
+    @property
+    def sockets_of_managers(self) -> list[str]:
+        """The sockets that the managers connect to."""
+        given = [manager.properties.get("path") for manager in self.managers.values()]
+        return [path for path in given if path is not None]
+
+    @cached_property
+    def nodes(self) -> dict[str, Setting]:
+        """The options that open disks, by node name and drive id."""
+        return {
+            setting.properties[key]: setting
+            for setting in self.of("blockdev", "drive")
+            for key in ("id", "node-name")
+            if key in setting.properties
+        }
+
+    @cached_property
+    def devices(self) -> list[Setting]:
+        """The devices."""
+        return self.of("device")
+
+    @cached_property
+    def reservations(self) -> list[Reservation]:
+        """The nodes that name a manager."""
+        return [
+            Reservation(setting, key)
+            for setting in self.of("blockdev", "drive")
+            for key in setting.properties
+            if key.split(".")[-1] == _REFERENCE
+        ]
+
+    @cached_property
+    def disks(self) -> list[Disk]:
+        """The disks that have a manager, whether it is named in the right place or not."""
+        return [self._disk(found) for found in self.reservations]
+
+    def _disk(self, found: Reservation) -> Disk:
+        node, prefix = found.setting, found.beside("")
+        if found.is_on_format_node:
+            below = self.nodes.get(node.properties.get("file", "")) if is_node(node) else None
+            node, prefix = (below, "") if below else (node, "file.")
+        plain = node.argument.option == "drive" and "file" in node.properties
+        return Disk(found, node, "file" if plain else f"{prefix}filename")
+
+    @property
+    def uses_managers(self) -> bool:
+        """Whether it has to do with reservation managers at all."""
+        return bool(self.reservations) or any(
+            setting.properties.get("qom-type") == MANAGER for setting in self.of("object")
+        )
+
+    def of(self, *options: str) -> list[Setting]:
+        """Give the settings of some options."""
+        return [setting for setting in self.settings if setting.argument.option in options]
+
+    def opened_by(self, device: Setting) -> list[Setting]:
+        """Give the nodes of a device from the top: its drive, and the node that this is on."""
+        node = self.nodes.get(device.properties.get("drive", ""))
+        if node is None:
+            return []
+        below = self.nodes.get(node.properties.get("file", "")) if is_node(node) else None
+        return [node] if below is None else [node, below]
+
+    def reserved_by(self, device: Setting) -> list[Reservation]:
+        """Give the references to managers in the nodes of a device."""
+        opened = self.opened_by(device)
+        return [found for found in self.reservations if found.setting in opened]
+
+    def device_of(self, reservation: Reservation) -> Setting | None:
+        """Give the device that has a node, None if it is not there."""
+        for device in self.devices:
+            if reservation in self.reserved_by(device):
+                return device
+        return None
+
+
+def plain(path: str) -> str:
+    """Give a path without detours; /var/run is a link to /run on every system with a helper."""
+    return re.sub(r"\A/var/run/", "/run/", os.path.normpath(path))
+
+
+def is_node(setting: Setting) -> bool:
+    """Tell whether a setting is a ``-blockdev``."""
+    return setting.argument.option == "blockdev"
+
+
+def passes_through(device: Setting) -> bool:
+    """Tell whether a device is one of QEMU's SCSI passthrough devices."""
+    return device.properties.get("driver") in DEVICES
+
+
+def excerpt(setting: Setting) -> str:
+    """Say where a setting is, for a reader: the option and what tells it from others."""
+    argument = setting.argument
+    if argument.place:
+        return argument.place
+    given = setting.properties
+    driver = given.get("qom-type") or (given.get("driver") if argument.option == "device" else None)
+    keys = ("id", "node-name", "drive", "file", "file.filename")
+    name = next((f"{key}={given[key]}" for key in keys if key in given), None)
+    return " ".join([f"-{argument.option}", ",".join(filter(None, (driver, name)))]).rstrip()

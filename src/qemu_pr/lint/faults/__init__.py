@@ -1,0 +1,140 @@
+"""The faults that are looked for: a new one is an entry here and a function in a module beside."""
+
+from qemu_pr.lint.faults import devices, disks, managers, reading, sockets
+from qemu_pr.lint.faults.fault import Fault
+
+FAULTS = (
+    Fault(
+        "missing-backslash",
+        "the shell takes the next line for another command, and QEMU starts without it",
+        "end the line with a blank and a backslash",
+        reading.met("missing-backslash"),
+    ),
+    Fault(
+        "blank-behind-backslash",
+        "a backslash continues a line only if nothing is behind it",
+        "take the blank away",
+        reading.met("blank-behind-backslash"),
+    ),
+    Fault(
+        "comment-between",
+        "the shell ends the command at a comment between its lines",
+        "put the comment before the command",
+        reading.met("comment-between"),
+    ),
+    Fault(
+        "open-quote",
+        "a quote that stays open takes in all that follows",
+        "close it",
+        reading.met("open-quote"),
+    ),
+    Fault(
+        "blank-in-value",
+        "QEMU takes what is behind a blank for the name of a disk image",
+        "take the blank away",
+        reading.met("blank-in-value"),
+    ),
+    Fault(
+        "unreadable-option",
+        "QEMU does not understand it, and does not start",
+        "write key=value, with commas in values doubled, or JSON",
+        reading.met("unreadable-option"),
+    ),
+    Fault(
+        "format-node",
+        "only the node that opens the disk knows pr-manager, and the format node on it refuses it",
+        "write file.pr-manager, or move it to the -blockdev that opens the disk",
+        managers.on_format_node,
+    ),
+    Fault(
+        "not-host-device",
+        "of QEMU's block drivers only host_device hands reservations to a manager",
+        "open a disk, with driver=host_device",
+        disks.other_driver,
+    ),
+    Fault(
+        "no-manager",
+        "there is no manager, and QEMU does not start",
+        "add -object pr-manager-helper with this id",
+        managers.none,
+    ),
+    Fault(
+        "unknown-manager",
+        "no manager has this id, and QEMU does not start",
+        "name the manager by its id",
+        managers.unknown,
+    ),
+    Fault(
+        "unused-manager",
+        "no disk names the manager, and reservations of the guest fail",
+        "add file.pr-manager=ID to the -blockdev or -drive of the disk",
+        managers.unused,
+    ),
+    Fault(
+        "duplicate-id",
+        "the name is taken already, and QEMU does not start",
+        "choose another",
+        managers.duplicates,
+    ),
+    Fault(
+        "socket-path",
+        "QEMU needs the absolute path of the helper's socket, of 107 bytes at most",
+        "write the path that qemu-pr-helper -k has, from the root /",
+        sockets.path,
+    ),
+    Fault(
+        "other-socket",
+        "the helper that the same text starts listens on another socket",
+        "write the same path in both places",
+        sockets.other,
+    ),
+    Fault(
+        "unknown-disk",
+        "no -blockdev or -drive has this name, and QEMU does not start",
+        "name the disk's node name or id",
+        devices.unknown_disk,
+    ),
+    Fault(
+        "emulated-disk",
+        "QEMU emulates a disk and answers reservations itself; none reaches the real disk",
+        "use scsi-block",
+        devices.emulated,
+    ),
+    Fault(
+        "drive-interface",
+        "without if=none QEMU emulates a disk, and no reservation reaches the real one",
+        "write if=none, and give the drive to -device scsi-block",
+        devices.interface,
+    ),
+    Fault(
+        "no-controller",
+        "there is no SCSI bus for the disk, and QEMU does not start",
+        "add -device virtio-scsi",
+        devices.no_controller,
+    ),
+    Fault(
+        "wrong-device-file",
+        "QEMU does not take this kind of device file for this device, and does not start",
+        "use scsi-block with /dev/sdX, scsi-generic with /dev/sgN",
+        devices.wrong_file,
+    ),
+    Fault(
+        "read-only",
+        "a disk that is opened for reading only refuses every PERSISTENT RESERVE OUT",
+        "open it for writing",
+        disks.read_only,
+    ),
+    Fault(
+        "partition",
+        "reservations are made for whole disks, and partitions take no SCSI commands",
+        "pass the whole disk through",
+        disks.partition,
+    ),
+    Fault(
+        "one-path",
+        "the disk is one path of a multipath map, and the registration is lost with the path",
+        "pass the map through",
+        disks.one_path,
+    ),
+)
+"""All faults, in the order in which they are corrected."""

@@ -1,0 +1,66 @@
+"""Faults in the disks that are opened."""
+
+from collections.abc import Iterator
+
+from qemu_pr.command_line.options import Setting
+from qemu_pr.lint import block_devices
+from qemu_pr.lint.command import Change, Command, Disk, Found, excerpt, is_node
+
+_ON = frozenset({"on", "yes", "true", "y"})
+_HOST_DEVICE = "host_device"
+
+
+def other_driver(command: Command) -> Iterator[Found]:
+    """Find nodes that name a manager and open no device."""
+    for disk in command.disks:
+        found = disk.reservation
+        key = found.beside("driver")
+        # -drive finds out by itself that it opens a device.
+        unsaid = "" if is_node(found.setting) else _HOST_DEVICE
+        driver = found.setting.properties.get(key, unsaid)
+        if driver == _HOST_DEVICE or found.is_on_format_node:
+            continue
+        what = f"{excerpt(found.setting)}: " + (f"{key}={driver}" if driver else f"no {key}")
+        local = disk.path.startswith("/")
+        remedies = (Change(found.setting, key, key, _HOST_DEVICE),) if local else ()
+        yield Found(found.setting.argument.line, what, remedies)
+
+
+def read_only(command: Command) -> Iterator[Found]:
+    """Find disks with a manager that are opened for reading only."""
+    for setting in _opened(command):
+        for key, value in setting.properties.items():
+            if key.split(".")[-1] in ("read-only", "readonly") and value in _ON:
+                remedies = (Change(setting, key, None),)
+                yield Found(setting.argument.line, f"{excerpt(setting)}: {key}={value}", remedies)
+
+
+def partition(command: Command) -> Iterator[Found]:
+    """Find partitions with a manager."""
+    for disk in command.disks:
+        whole = block_devices.disk_of_partition(disk.path)
+        if whole:
+            yield _elsewhere(disk, whole)
+
+
+def one_path(command: Command) -> Iterator[Found]:
+    """Find disks that are one path of a multipath map, if they exist here."""
+    for disk in command.disks:
+        multipath_map = block_devices.map_of_path(disk.path)
+        if multipath_map:
+            yield _elsewhere(disk, multipath_map)
+
+
+def _elsewhere(disk: Disk, path: str) -> Found:
+    what = f"{excerpt(disk.setting)}: {disk.path}, and not {path}"
+    return Found(
+        disk.setting.argument.line, what, (Change(disk.setting, disk.key, disk.key, path),)
+    )
+
+
+def _opened(command: Command) -> list[Setting]:
+    """Give the nodes that name a manager, and what is on them."""
+    below = [found.setting for found in command.reservations]
+    names = {name for name, node in command.nodes.items() if node in below}
+    above = [node for node in command.nodes.values() if node.properties.get("file") in names]
+    return list({id(node): node for node in [*below, *above]}.values())

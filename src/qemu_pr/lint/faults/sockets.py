@@ -1,0 +1,39 @@
+"""Faults in the path of the helper's socket."""
+
+import os
+import re
+from collections.abc import Iterator
+
+from qemu_pr.command_line.model import DEFAULT_SOCKET, SOCKET_PATH_MAX
+from qemu_pr.lint.command import MANAGER, Change, Command, Found, excerpt, plain
+
+# What stands for a path in a manual, and what the shell puts a path in for.
+_UNKNOWN = re.compile(r"[A-Z_]+|.*(<.*>|\.\.\.|…|[$`]).*|\{.*\}", re.DOTALL)
+
+
+def path(command: Command) -> Iterator[Found]:
+    """Find sockets whose path is missing, relative or too long."""
+    socket = min(command.sockets, default=DEFAULT_SOCKET)
+    for manager in command.of("object"):
+        if manager.properties.get("qom-type") != MANAGER:
+            continue
+        given = manager.properties.get("path")
+        if given is None or not (given.startswith("/") or _UNKNOWN.fullmatch(given)):
+            what = f"{excerpt(manager)}: " + ("no path" if given is None else f"path={given}")
+            yield Found(manager.argument.line, what, (Change(manager, "path", "path", socket),))
+        elif len(os.fsencode(given)) > SOCKET_PATH_MAX:
+            yield Found(manager.argument.line, f"{excerpt(manager)}: path={given}")
+
+
+def other(command: Command) -> Iterator[Found]:
+    """Find sockets that no helper of the same text listens on."""
+    listening = {plain(socket) for socket in command.sockets}
+    for manager in command.managers.values():
+        given = manager.properties.get("path", "")
+        if not given.startswith("/") or _UNKNOWN.fullmatch(given):
+            continue
+        if listening and plain(given) not in listening:
+            what = f"{excerpt(manager)}: path={given}, and the helper has {min(command.sockets)}"
+            only = sorted(command.sockets) if len(listening) == 1 else []
+            remedies = tuple(Change(manager, "path", "path", socket) for socket in only[:1])
+            yield Found(manager.argument.line, what, remedies)
