@@ -8,7 +8,7 @@ from pathlib import Path
 # Names that only partitions have, with the part that names the disk.
 _PARTITION = re.compile(
     r"(?P<disk>/dev/(?:(?:sd|vd|xvd|hd)[a-z]+(?=\d+\Z)|(?:nvme\d+n|mmcblk|loop)\d+(?=p\d+\Z)"
-    r"|(?:disk/by-[\w-]+|mapper)/.+(?=-part\d+\Z)|mapper/mpath[a-z]+(?=p?\d+\Z))).*"
+    r"|(?:disk/by-[\w-]+|mapper)/.+(?=-part\d+\Z)|mapper/mpath[a-z]+?(?=p?\d+\Z))).*"
 )
 
 

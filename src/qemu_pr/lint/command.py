@@ -87,9 +87,10 @@ class Reservation:
             self.key == _REFERENCE and given.get("driver", given.get("format", found)) in _FORMATS
         )
 
-    def beside(self, key: str) -> str:
-        """Give the key of another property of the node that names the manager."""
-        return self.key.removesuffix(_REFERENCE) + key
+    @property
+    def prefix(self) -> str:
+        """What is before the keys of the node: ``file.`` or nothing."""
+        return self.key.removesuffix(_REFERENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +100,18 @@ class Disk:
     Attributes:
         reservation: What names the manager.
         setting: The option that has the path.
-        key: The key of the path.
+        prefix: What is before the keys of the node that opens the path: ``file.`` or nothing.
     """
 
     reservation: Reservation
     setting: Setting
-    key: str
+    prefix: str
+
+    @property
+    def key(self) -> str:
+        """The key of the path; -drive has a short one."""
+        short = self.setting.argument.option == "drive" and "file" in self.setting.properties
+        return "file" if short else f"{self.prefix}filename"
 
     @property
     def path(self) -> str:
@@ -186,12 +193,11 @@ class Command:
         return [self._disk(found) for found in self.reservations]
 
     def _disk(self, found: Reservation) -> Disk:
-        node, prefix = found.setting, found.beside("")
+        node, prefix = found.setting, found.prefix
         if found.is_on_format_node:
             below = self.nodes.get(node.properties.get("file", "")) if is_node(node) else None
             node, prefix = (below, "") if below else (node, "file.")
-        plain = node.argument.option == "drive" and "file" in node.properties
-        return Disk(found, node, "file" if plain else f"{prefix}filename")
+        return Disk(found, node, prefix)
 
     @property
     def uses_managers(self) -> bool:

@@ -13,17 +13,16 @@ _HOST_DEVICE = "host_device"
 def other_driver(command: Command) -> Iterator[Found]:
     """Find nodes that name a manager and open no device."""
     for disk in command.disks:
-        found = disk.reservation
-        key = found.beside("driver")
+        key = f"{disk.prefix}driver"
         # -drive finds out by itself that it opens a device.
-        unsaid = "" if is_node(found.setting) else _HOST_DEVICE
-        driver = found.setting.properties.get(key, unsaid)
-        if driver == _HOST_DEVICE or found.is_on_format_node:
+        unsaid = "" if is_node(disk.setting) else _HOST_DEVICE
+        driver = disk.setting.properties.get(key, unsaid)
+        if driver == _HOST_DEVICE:
             continue
-        what = f"{excerpt(found.setting)}: " + (f"{key}={driver}" if driver else f"no {key}")
+        what = f"{excerpt(disk.setting)}: " + (f"{key}={driver}" if driver else f"no {key}")
         local = disk.path.startswith("/")
-        remedies = (Change(found.setting, key, key, _HOST_DEVICE),) if local else ()
-        yield Found(found.setting.argument.line, what, remedies)
+        remedies = (Change(disk.setting, key, key, _HOST_DEVICE),) if local else ()
+        yield Found(disk.setting.argument.line, what, remedies)
 
 
 def read_only(command: Command) -> Iterator[Found]:

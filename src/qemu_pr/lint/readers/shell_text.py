@@ -25,7 +25,7 @@ _COMMENT = re.compile(r"\s*#.*")
 _DOTS = re.compile(r"\s*(?:\[?\.\.\.+\]?|\[?…\]?)\s*\\?\s*\Z")
 _PROMPT = re.compile(r"\s*(?:[\w.-]+@[\w.-]+[:\w~/.-]*)?[$#%]\s+")
 _FENCE = re.compile(r"\s*(?:```|~~~|\.\. )")
-_LIST = re.compile(r".*[(:>|=\[{\"',]\s*\Z", re.DOTALL)  # what a script puts options into
+_LIST = re.compile(r".*(?:[(:=\[{\"',]|[>|][+-]?)\s*\Z")  # what a script puts options into
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 
 # What may stand for options that the text does not show: $ARGS, unless it is an option's value.
