@@ -48,7 +48,7 @@ def args_line(disks: ReservedDisks, syntax: str = DEFAULT_SYNTAX) -> str:
         CommandLineError: The syntax or a line of text cannot carry a path.
     """
     chosen = SYNTAXES[syntax]
-    controller = {**CONTROLLER, "id": f"{disks.name}-scsi"}
+    controller = {"driver": CONTROLLER["driver"], "id": f"{disks.name}-scsi", **CONTROLLER}
     words = ["args:"]
     for option, properties in wire(disks, chosen.backend, controller):
         if "file" in properties:

@@ -195,7 +195,7 @@ class Command:
     def _disk(self, found: Reservation) -> Disk:
         node, prefix = found.setting, found.prefix
         if found.is_on_format_node:
-            below = self.nodes.get(node.properties.get("file", "")) if is_node(node) else None
+            below = self.below(node)
             node, prefix = (below, "") if below else (node, "file.")
         return Disk(found, node, prefix)
 
@@ -215,8 +215,13 @@ class Command:
         node = self.nodes.get(device.properties.get("drive", ""))
         if node is None:
             return []
-        below = self.nodes.get(node.properties.get("file", "")) if is_node(node) else None
+        below = self.below(node)
         return [node] if below is None else [node, below]
+
+    def below(self, node: Setting) -> Setting | None:
+        """Give the node that a node is on, if that is another option's."""
+        below = self.nodes.get(node.properties.get("file", "")) if is_node(node) else None
+        return None if below == node else below
 
     def reserved_by(self, device: Setting) -> list[Reservation]:
         """Give the references to managers in the nodes of a device."""

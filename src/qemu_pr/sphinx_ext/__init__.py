@@ -7,8 +7,11 @@ Pages mark their blocks with these directives, next to those of ``sphinx.ext.doc
 - ``verified``: a text to paste; a command prints it (``:printed-by:``) or accepts it (``:check:``).
 - ``not-verified``: a text that cannot be verified, and why (``:because:``).
 
-A block without a mark fails the build. The blocks of a page run in document order and share a new
+A block without a mark fails that build. The blocks of a page run in document order and share a new
 directory, which they leave without a trace.
+
+In every build, of whatever kind, QEMU command lines in blocks are checked for faults that keep
+reservations from working (`qemu_pr.lint`); each is a warning of the type ``qemu-pr.lint``.
 
 Why not a package that exists: sphinxcontrib-shtest 0.5.0 starts a shell for every command, so
 neither variables nor daemons survive from one to the next; it sets no time limit; and it does not
@@ -22,7 +25,7 @@ from importlib.metadata import version
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
-from qemu_pr.sphinx_ext import builder, directives
+from qemu_pr.sphinx_ext import builder, directives, lint
 from qemu_pr.sphinx_ext.blocks import MarkGenerated
 from qemu_pr.sphinx_ext.lexer import ConsoleLexer
 
@@ -31,6 +34,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     """Register everything with Sphinx."""
     directives.setup(app)
     builder.setup(app)
+    lint.setup(app)
     app.add_transform(MarkGenerated)
     app.add_lexer("console", ConsoleLexer)
     return {

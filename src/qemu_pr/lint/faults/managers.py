@@ -24,9 +24,11 @@ def on_format_node(command: Command) -> Iterator[Found]:
         if not found.is_on_format_node:
             continue
         node = found.setting
-        below = command.nodes.get(node.properties.get("file", "")) if is_node(node) else None
-        remedies: tuple[Remedy, ...] = (Change(node, found.key, "file.pr-manager", found.manager),)
-        if below:
+        below = command.below(node)
+        remedies: tuple[Remedy, ...] = ()
+        if not is_node(node) or "file" not in node.properties:
+            remedies = (Change(node, found.key, "file.pr-manager", found.manager),)
+        elif below:
             remedies = (
                 Change(node, found.key, None),
                 Change(below, found.key, found.key, found.manager),

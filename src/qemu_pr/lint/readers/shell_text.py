@@ -156,7 +156,7 @@ def _mend(lines: list[_Line]) -> tuple[list[tuple[str, Found]], bool]:
         for line in lines[1:]:
             line.text = re.sub(r"\A\s*>(?=\s)", lambda match: " " * match.end(), line.text)
     misread: list[tuple[str, Found]] = []
-    whole = not _LIST.match(lines[0].text)
+    whole = len(lines) == 1 or not _LIST.match(lines[0].text)
     listed = not whole or _OPTION_LINE.match(lines[0].text)
     if listed and not any(_CONTINUED.match(line.text) for line in lines):
         return misread, False  # options one below the other, and not to be pasted

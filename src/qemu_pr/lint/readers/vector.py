@@ -41,6 +41,7 @@ def _as_shell_text(words: list[str]) -> str:
 
 
 def _json(text: str) -> list[Command]:
+    text = text.rstrip()
     try:
         array = json.loads(text)
     except (ValueError, RecursionError):
