@@ -18,7 +18,7 @@ VALID = {
     "libvirt-4.log": 1,
     "libvirt-9.log": 1,
     "no-reservations.sh": 0,
-    "notes.md": 3,
+    "notes.md": 4,
     "ovirt.xml": 1,
     "proxmox-101.conf": 2,
     "proxmox-showcmd.txt": 1,

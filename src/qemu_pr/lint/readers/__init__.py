@@ -9,6 +9,8 @@ from qemu_pr.lint.readers import libvirt_xml, proxmox_conf, shell_text, vector
 READERS = (vector.read, libvirt_xml.read, proxmox_conf.read, shell_text.read)
 """Each takes a text, and gives the commands in it and what it leaves to those after it."""
 
+_MENTIONS = ("pr-manager", "reservations", "<domain")
+
 _HELPER = re.compile(
     r"^[ \t]*(?:[$#>][ \t]+)?(?:ExecStart=|sudo[ \t]+)?(?:/[\w/.-]*/)?qemu-pr-helper"
     r"(?P<options>[ \t].*)?$",
@@ -31,6 +33,8 @@ def commands(text: str) -> list[Command]:
     Raises:
         CommandLineError: The text is XML, and not well formed.
     """
+    if not any(mention in text for mention in _MENTIONS):
+        return []
     sockets = helper_sockets(text)
     found = []
     for read in READERS:

@@ -8,6 +8,7 @@ and the rest read from the mended text.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from textwrap import shorten
 
 from qemu_pr.command_line.errors import CommandLineError
@@ -20,13 +21,14 @@ _MENTION = "pr-manager"
 _OPTION_LINE = re.compile(r"\s*(?:> )?--?[a-zA-Z][\w-]*(?:[\s=].*)?\Z")
 _HAS_OPTION = re.compile(r"(?:^|\s)--?[a-zA-Z][\w-]*(?:\s|$)")
 _QEMU = re.compile(r"qemu|kvm", re.IGNORECASE)
+_PROGRAM = re.compile(r"(?:\S*[=/])?(?:qemu(?:-system-\w+|-kvm)?|kvm)|\$\{?\w*(?i:qemu)\w*\}?")
 _CONTINUED = re.compile(r"(?:[^\\]|\\.)*?\\\s*\Z", re.DOTALL)
 _COMMENT = re.compile(r"\s*#.*")
 _DOTS = re.compile(r"\s*(?:\[?\.\.\.+\]?|\[?…\]?)\s*\\?\s*\Z")
 _PROMPT = re.compile(r"\s*(?:[\w.-]+@[\w.-]+[:\w~/.-]*)?[$#%]\s+")
 _FENCE = re.compile(r"\s*(?:```|~~~|\.\. )")
 _LIST = re.compile(r".*(?:[(:=\[{\"',]|[>|][+-]?)\s*\Z")  # what a script puts options into
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
+_JSON = re.compile(r"-(?:object|blockdev|device)\s+['\"][^'\"]*\{")
 
 # What may stand for options that the text does not show: $ARGS, unless it is an option's value.
 _FLAG = re.compile(r"--?(S|s|snapshot|daemonize|nographic|nodefaults|enable-kvm|no-[\w-]+)")
@@ -96,13 +98,7 @@ def _goes_on(run: Sequence[_Line], line: str, following: Sequence[str]) -> bool:
 def _in_quotes(run: Sequence[_Line]) -> bool:
     """Tell whether a value stays open at the end: JSON may be written over several lines."""
     text = "\n".join(line.text for line in run)
-    if not re.search(r"-(object|blockdev|device)\s+['\"][^'\"]*\{", text):
-        return False
-    try:
-        list(tokens(_masked(text)))
-    except CommandLineError as error:
-        return "quote" in str(error)
-    return False
+    return bool(_JSON.search(text)) and _open(text)
 
 
 def _command(lines: list[_Line]) -> Command:
@@ -115,22 +111,27 @@ def _command(lines: list[_Line]) -> Command:
         Word(word.text, numbers[word.line - 1], word.expands, word.start, word.end)
         for word in words
     ]
-    if ended:
+    if ended and words and words[-1].text.startswith("-"):  # else it's an apostrophe
         misread.append(("open-quote", Found(numbers[ended - 1], "a quote stays open")))
-    first = next((n for n, word in enumerate(words) if word.text.startswith("-")), len(words))
-    program = words[first - 1].text if first else ""
-    whole = whole and bool(program) and not _ASSIGNMENT.fullmatch(program)
-    unseen = any(map(_has_options, words[max(first - 1, 0) :], words[first:]))
+    program = next(filter(_starts_program, pairwise(words)), None)
+    begun = words.index(program[0]) if program else 0
+    unseen = any(map(_has_options, words[begun:], words[begun + 1 :]))
     return command(
         text,
         words,
         SHELL,
         commands,
-        program=program,
-        whole=whole and not ended and not unseen,
+        program=program[0].text if program else "",
+        whole=whole and program is not None and not ended and not unseen,
         misread=misread,
+        line=lines[0].number,
         clean=lambda text: _laid_out(text, indent),
     )
+
+
+def _starts_program(words: tuple[Word, Word]) -> bool:
+    """Tell whether a word is QEMU, and options follow: prose only speaks of it."""
+    return bool(_PROGRAM.fullmatch(words[0].text)) and words[1].text.startswith("-")
 
 
 def _has_options(before: Word, word: Word) -> bool:
@@ -161,7 +162,6 @@ def _mend(lines: list[_Line]) -> tuple[list[tuple[str, Found]], bool]:
     if listed and not any(_CONTINUED.match(line.text) for line in lines):
         return misread, False  # options one below the other, and not to be pasted
     for number, line in enumerate(lines[:-1]):
-        before = "\n".join(one.text for one in lines[: number + 1])
         if _DOTS.match(line.text):
             whole = False
             line.text = "\\"
@@ -175,7 +175,7 @@ def _mend(lines: list[_Line]) -> tuple[list[tuple[str, Found]], bool]:
                 what = f"{line.text.strip()!r}"
                 misread.append(("blank-behind-backslash", Found(line.number, what)))
                 line.text = line.text.rstrip()
-        elif not _open(before):
+        elif not _open("\n".join(one.text for one in lines[: number + 1])):
             if not _DOTS.match(lines[number + 1].text):
                 what = f"{_beginning(line.text)}, and then {_beginning(lines[number + 1].text)}"
                 misread.append(("missing-backslash", Found(line.number, what)))
