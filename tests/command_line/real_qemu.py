@@ -3,8 +3,11 @@
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from qemu_pr.command_line.model import ReservedDisks
 
 # A character device that everyone may open stands for a disk: host_device takes it. scsi-block
 # asks for a SCSI disk, and so it is left out, or scsi-hd stands for it.
@@ -53,6 +56,13 @@ def talk(qemu: str, options: list[str], lines: list[str]) -> list[Any]:
 def ask_qemu(qemu: str, options: list[str], *commands: str) -> list[Any]:
     """Start QEMU with these options, give what each QMP command returned, and quit."""
     return talk(qemu, options, [json.dumps({"execute": name}) for name in commands])
+
+
+def paths(disks: ReservedDisks, nodes: list[Any], backends: Sequence[Any] = ()) -> list[str]:
+    """Give the paths that QEMU has for disks, as it tells of its nodes and backends."""
+    files = {node["node-name"]: node["file"] for node in nodes if node["drv"] == "raw"}
+    files |= {backend["device"]: backend["inserted"]["file"] for backend in backends}
+    return [files[name] for name in disks.names]
 
 
 def refusal(qemu: str, options: list[str]) -> str:

@@ -11,7 +11,7 @@ from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.identifiers import check_id, check_node_name
 from qemu_pr.command_line.model import ReservedDisks
 from qemu_pr.command_line.syntaxes import SYNTAXES
-from real_qemu import DEVICE, ask_qemu, link, refusal
+from real_qemu import DEVICE, ask_qemu, link, paths, refusal
 
 
 def without_passthrough(disks: ReservedDisks, syntax: str) -> list[str]:
@@ -34,9 +34,7 @@ def test_every_path_arrives_as_given(
         "query-block",
     )
 
-    files = {node["node-name"]: node["file"] for node in nodes if node["drv"] == "raw"}
-    files |= {backend["device"]: backend["inserted"]["file"] for backend in backends}
-    assert [files[name] for name in disks.names] == list(disks.disks)
+    assert paths(disks, nodes, backends) == list(disks.disks)
     assert [node["drv"] for node in nodes].count("host_device") == len(disks.disks)
     assert managers == [{"id": "helper0", "connected": True}]
 

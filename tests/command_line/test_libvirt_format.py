@@ -18,6 +18,7 @@ from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.libvirt import disk_xml, read
 from qemu_pr.command_line.model import DEFAULT_SOCKET, ReservedDisks
 from qemu_pr.command_line.parser import parse
+from qemu_pr.lint.check import check
 from requirements import require
 
 DOMAIN = """\
@@ -178,6 +179,16 @@ def test_libvirt_makes_qemus_arguments_of_it(libvirt: list[str]) -> None:
         found = parse(converted(libvirt, disk_xml(disks)))
 
         assert replace(found, helper_id=disks.helper_id) == disks
+
+
+@pytest.mark.parametrize("managed", [False, True])
+def test_lint_has_nothing_to_say_of_what_libvirt_makes(libvirt: list[str], managed: bool) -> None:
+    native = converted(libvirt, disk_xml(ReservedDisks(tuple(NASTY), managed=managed)))
+
+    (report,) = check(native)
+
+    assert native.count("scsi-block") == len(NASTY)
+    assert report.findings == ()
 
 
 def test_libvirt_manages_a_helper_if_it_is_told_to(libvirt: list[str]) -> None:

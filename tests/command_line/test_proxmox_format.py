@@ -13,7 +13,7 @@ from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.model import ReservedDisks
 from qemu_pr.command_line.proxmox import args_line, quote, read, split
 from qemu_pr.command_line.syntaxes import SYNTAXES
-from real_qemu import ask_qemu, link, refusal
+from real_qemu import ask_qemu, link, paths, refusal
 from requirements import require
 
 SHELLWORDS = r"""
@@ -138,9 +138,7 @@ def test_qemu_takes_the_line_before_proxmoxs_own_devices(
         "query-block",
     )
 
-    files = {node["node-name"]: node["file"] for node in nodes if node["drv"] == "raw"}
-    files |= {backend["device"]: backend["inserted"]["file"] for backend in backends}
-    assert [files[name] for name in disks.names] == list(disks.disks)
+    assert paths(disks, nodes, backends) == list(disks.disks)
     assert managers == [{"id": "helper0", "connected": True}]
 
 

@@ -10,7 +10,7 @@ from command_line_strategies import NASTY, reserved_disks, text_path
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.model import ReservedDisks
 from qemu_pr.command_line.qmp import plug, read, unplug
-from real_qemu import DEVICE, link, talk
+from real_qemu import DEVICE, link, paths, talk
 
 EMPTY: dict[str, object] = {}  # what QEMU returns if there is nothing to say
 
@@ -63,8 +63,7 @@ def test_qemu_plugs_disks_in_and_out(qemu: str, helper_socket: str, tmp_path: Pa
 
     done = [one for one in told if one == EMPTY]
     managers, nodes, no_managers, no_nodes = (one for one in told if one != EMPTY)
-    files = {node["node-name"]: node["file"] for node in nodes if node["drv"] == "raw"}
-    assert [files[name] for name in disks.names] == list(disks.disks)
+    assert paths(disks, nodes) == list(disks.disks)
     assert managers == [{"id": "helper0", "connected": True}]
     assert (no_managers, no_nodes) == ([], [])
     assert len(done) == len([line for line in plugged + unplugged + plugged[1:] if line])
