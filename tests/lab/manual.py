@@ -1,6 +1,7 @@
-"""The manual's QEMU command lines, as a reader sees and copies them: from the rendered pages."""
+"""The manual's command lines and transcripts, as a reader sees them: from the rendered pages."""
 
 import re
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,21 +12,26 @@ COMMAND_LINE = re.compile(r"^qemu-system-\S+ \\\n(?:.*\\\n)*.*$", re.MULTILINE)
 
 
 class _Blocks(HTMLParser):
-    """Collects the text of ``pre`` elements."""
+    """Collects the text of ``pre`` elements, and which of them are for the lab."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
-        self._inside = False
+        self.in_lab: list[str] = []
+        self._inside = self._for_lab = False
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:  # noqa: ARG002 - given by name
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        classes = (dict(attrs).get("class") or "").split()
+        self._for_lab = self._for_lab or "in-lab" in classes
         if tag == "pre":
             self._inside = True
             self.found.append("")
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "pre":
-            self._inside = False
+            if self._for_lab:
+                self.in_lab.append(self.found[-1])
+            self._inside = self._for_lab = False
 
     def handle_data(self, data: str) -> None:
         if self._inside:
@@ -33,17 +39,31 @@ class _Blocks(HTMLParser):
 
 
 def command_lines() -> list[str]:
-    """Give every QEMU command line of the manual, each once.
+    """Give every QEMU command line of the manual, each once."""
+    found: dict[str, None] = {}
+    for page in _pages():
+        for block in page.found:
+            found |= dict.fromkeys(COMMAND_LINE.findall(block))
+    return list(found)
+
+
+def transcripts() -> list[str]:
+    """Give the transcripts that the manual leaves to the lab."""
+    return [transcript for page in _pages() for transcript in page.in_lab]
+
+
+@cache
+def _pages() -> list[_Blocks]:
+    """Read the manual.
 
     Raises:
-        FileNotFoundError: The manual was not rendered (``make html``).
+        FileNotFoundError: It was not rendered (``make html``).
     """
     if not HTML.is_dir():
         raise FileNotFoundError(f"{HTML}: render the manual first: make html")
-    found: dict[str, None] = {}
+    pages = []
     for page in sorted(HTML.rglob("*.html")):
         blocks = _Blocks()
         blocks.feed(page.read_text())
-        for block in blocks.found:
-            found |= dict.fromkeys(COMMAND_LINE.findall(block))
-    return list(found)
+        pages.append(blocks)
+    return pages

@@ -10,7 +10,7 @@ from pathlib import Path
 from target import Host
 from waiting import wait_for
 
-ALIAS = "yellow"
+ALIAS = "mpatha"
 NODE = f"/dev/mapper/{ALIAS}"
 CONFIGURATION = Path("/etc/multipath.conf")
 
@@ -35,6 +35,40 @@ class Map:
 
     def wait_for_states(self, *states: str) -> None:
         wait_for(lambda: self.states() == list(states), f"paths to be {states}: {self.states()}")
+
+    def write_configuration(self, defaults: str = "", multipaths: str = "") -> None:
+        """Write multipath.conf, with settings for all maps or for this one."""
+        names = "|".join(Path(path.disk).name for path in self.paths)
+        wwid = _run("/lib/udev/scsi_id", "--whitelisted", "--device", self.paths[0].disk).strip()
+        CONFIGURATION.write_text(
+            f"""\
+            defaults {{
+                find_multipaths no
+                polling_interval 1
+                max_polling_interval 1
+                {defaults}
+            }}
+            blacklist {{
+                devnode ".*"
+            }}
+            blacklist_exceptions {{
+                devnode "^({names})$"
+            }}
+            multipaths {{
+                multipath {{
+                    wwid {wwid}
+                    alias {ALIAS}
+                    {multipaths}
+                }}
+            }}
+            """
+        )
+
+    def configure(self, defaults: str = "", multipaths: str = "") -> None:
+        """Have multipathd read another multipath.conf."""
+        self.write_configuration(defaults, multipaths)
+        _run("multipathd", "reconfigure")
+        self.wait_for_states(*["active" for _ in self.paths])
 
     @contextmanager
     def path_down(self, number: int) -> Iterator[None]:
@@ -62,38 +96,15 @@ class Map:
 
 
 @contextmanager
-def multipath_map(paths: list[Host], settings: str, log: Path) -> Iterator[Map]:
+def multipath_map(paths: list[Host], log: Path) -> Iterator[Map]:
     """Run multipathd, and have it join paths for the length of a `with`.
 
     Args:
         paths: The hosts of one disk that are to be paths; other disks are left alone.
-        settings: Settings for the ``defaults`` section, ``reservation_key`` among them.
         log: Where multipathd's messages go.
     """
-    names = "|".join(Path(path.disk).name for path in paths)
-    serial = _run("/lib/udev/scsi_id", "--whitelisted", "--device", paths[0].disk).strip()
-    CONFIGURATION.write_text(
-        f"""\
-        defaults {{
-            find_multipaths no
-            polling_interval 1
-            max_polling_interval 1
-            {settings}
-        }}
-        blacklist {{
-            devnode ".*"
-        }}
-        blacklist_exceptions {{
-            devnode "^({names})$"
-        }}
-        multipaths {{
-            multipath {{
-                wwid {serial}
-                alias {ALIAS}
-            }}
-        }}
-        """
-    )
+    found = Map(paths)
+    found.write_configuration()
     Path("/etc/multipath").mkdir(exist_ok=True)
     _run("modprobe", "dm-multipath")
     _run("/lib/systemd/systemd-udevd", "--daemon")
@@ -101,14 +112,14 @@ def multipath_map(paths: list[Host], settings: str, log: Path) -> Iterator[Map]:
     with log.open("ab") as file:
         daemon = subprocess.Popen(["multipathd", "-d", "-v2"], stdout=file, stderr=file)
     try:
-        found = Map(paths)
         wait_for(Path(NODE).exists, NODE)
         found.wait_for_states(*["active" for _ in paths])
         yield found
     finally:
-        _run("dmsetup", "remove", "--retry", ALIAS)
-        daemon.terminate()
+        daemon.kill()
         daemon.wait()
+        # Nobody waits for a map that hangs; the machine ends anyhow.
+        subprocess.Popen(["dmsetup", "remove", "--force", "--retry", ALIAS])
         _run("udevadm", "control", "--exit")
 
 

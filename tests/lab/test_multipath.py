@@ -3,12 +3,17 @@
 import random
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from lab_helper import Helper, StartHelper
+from guest import BootGuest
+from lab_helper import PROGRAMS, Helper, StartHelper
+from manual import command_lines, transcripts
 from multipathd import Map, multipath_map
+from qemu_pr.sphinx_ext.session import Session, environment
+from qemu_pr.sphinx_ext.transcript import difference, matches, normal, parse
 from target import Host, create_disk
 from waiting import wait_for
 from wire import (
@@ -25,6 +30,8 @@ READ_KEYS, READ_RESERVATION = 0, 1
 REGISTRANTS_ONLY = 5  # write exclusive
 GOOD, CHECK_CONDITION, RESERVATION_CONFLICT = 0, 2, 0x18
 OURS, THEIRS = 0xA1, 0xB2
+OURS_PROGRAM = PROGRAMS["ours"]
+PERSIST = "sg_persist --no-inquiry"
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +45,10 @@ def other_host(disk_hosts: list[Host]) -> Host:
     return disk_hosts[2]
 
 
-@pytest.fixture(scope="module", params=["reservation_key file"])
-def shared_map(
-    request: pytest.FixtureRequest, disk_hosts: list[Host], output: Path
-) -> Iterator[Map]:
-    with multipath_map(disk_hosts[:2], request.param, output / "multipathd.log") as found:
+@pytest.fixture(scope="module")
+def shared_map(disk_hosts: list[Host], output: Path) -> Iterator[Map]:
+    with multipath_map(disk_hosts[:2], output / "multipathd.log") as found:
+        found.configure(defaults="reservation_key file")
         yield found
 
 
@@ -88,6 +94,20 @@ def is_reserved(client: Client, host: Host) -> bool:
 def write(node: str) -> bool:
     command = ["dd", "if=/dev/zero", "bs=512", "count=1", "oflag=direct", f"of={node}"]
     return subprocess.run(command, capture_output=True).returncode == 0
+
+
+@contextmanager
+def _helper_without_the_library(directory: Path) -> Iterator[tuple[str, Path]]:
+    """Run our helper in a file system where the library is an empty file."""
+    socket, log = f"{directory}/sock", directory / "log"
+    library = "/lib/libmpathpersist.so.0"
+    command = f"mount --bind /dev/null $(realpath {library}); exec {OURS_PROGRAM} -k {socket}"
+    with log.open("wb") as file:
+        process = subprocess.Popen(["unshare", "--mount", "sh", "-c", command], stderr=file)
+    wait_for(Path(socket).exists, f"the helper to listen: {log.read_text()}")
+    yield socket, log
+    process.terminate()
+    process.wait()
 
 
 def test_a_key_is_registered_on_every_path(the_map: Map, client: Client, other_host: Host) -> None:
@@ -177,17 +197,77 @@ def test_with_a_path_down_a_map_does_what_it_did(
     assert not is_reserved(client, other_host)
 
 
+@pytest.mark.parametrize(
+    ("defaults", "multipaths"),
+    [
+        ("reservation_key file", ""),
+        ("reservation_key 0xa1", ""),
+        ("", "reservation_key file"),
+        ("", "reservation_key 0xa1"),
+    ],
+)
 def test_a_path_that_was_deleted_and_found_again_is_registered_again(
-    the_map: Map, client: Client, other_host: Host
+    the_map: Map, client: Client, other_host: Host, defaults: str, multipaths: str
 ) -> None:
+    the_map.configure(defaults, multipaths)
+    assert out(client, other_host.disk, REGISTER_AND_IGNORE, 0, THEIRS) == GOOD
     assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
     assert out(client, the_map.node, RESERVE, OURS, type_=REGISTRANTS_ONLY) == GOOD
 
     with the_map.path_deleted(1):
         assert write(the_map.node)
 
-    wait_for(lambda: keys(client, other_host) == [OURS, OURS], "the path to be registered")
+    everybody = [OURS, OURS, THEIRS]
+    wait_for(lambda: keys(client, other_host) == everybody, "the path to be registered")
     assert write(the_map.node)
+    assert out(client, the_map.node, PREEMPT, OURS, THEIRS, REGISTRANTS_ONLY) == GOOD
+    assert keys(client, other_host) == [OURS, OURS]
+    the_map.configure(defaults="reservation_key file")
+
+
+def test_a_map_works_in_a_guest_started_with_the_manual_s_command_line(
+    the_map: Map, client: Client, other_host: Host, boot_guest: BootGuest
+) -> None:
+    command_line = next(line for line in command_lines() if the_map.node in line)
+
+    with boot_guest(command_line) as guest:
+        registered = guest.run(f"{PERSIST} --out --register --param-sark=0xa1 /dev/sda")
+        reserved = guest.run(f"{PERSIST} --out --reserve --param-rk=0xa1 --prout-type=5 /dev/sda")
+        listed = guest.run(f"{PERSIST} --in --read-full-status /dev/sda")
+
+    assert registered.status == 0, registered.output
+    assert reserved.status == 0, reserved.output
+    assert listed.output.count("Key=0xa1") == 2
+    assert keys(client, other_host) == [OURS, OURS]
+    assert not write(other_host.disk)
+
+
+@pytest.mark.parametrize("transcript", transcripts())
+def test_what_the_manual_shows_of_a_map_is_true(
+    the_map: Map, client: Client, tmp_path: Path, transcript: str
+) -> None:
+    out(client, the_map.node, REGISTER, 0, OURS)
+    out(client, the_map.node, RESERVE, OURS, type_=REGISTRANTS_ONLY)
+
+    with closing(Session(tmp_path, environment(tmp_path))) as session:
+        for step in parse(normal(transcript)):
+            printed = normal(session.run(step.command, timeout=120).output)
+            assert matches(step.expected, printed), f"{step}\n{difference(step.expected, printed)}"
+
+
+def test_without_the_library_a_map_gets_an_error_and_disks_go_on(
+    the_map: Map, client: Client, other_host: Host, tmp_path: Path
+) -> None:
+    with _helper_without_the_library(tmp_path) as (socket, log), Client(socket) as without:
+        refused = out(without, the_map.node, REGISTER, 0, OURS)
+        registered = out(without, other_host.disk, REGISTER_AND_IGNORE, 0, THEIRS)
+
+    assert refused == CHECK_CONDITION
+    assert registered == GOOD
+    assert keys(client, other_host) == [THEIRS]
+    (line,) = [line for line in log.read_text().splitlines() if "libmpathpersist" in line]
+    assert "/dev/dm-0: a multipath map needs libmpathpersist" in line
+    assert "apt-get install multipath-tools" in line
 
 
 def test_malformed_lists_leave_the_helper_as_it_was(
@@ -206,3 +286,24 @@ def test_malformed_lists_leave_the_helper_as_it_was(
     assert helper.descriptors() == open_before
     assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
     assert keys(client, other_host) == [OURS, OURS]
+
+
+@pytest.mark.hangs
+def test_explore_hang(the_map: Map, helper: Helper, client: Client, other_host: Host, hosts: list[Host]) -> None:
+    import time
+    out(client, the_map.node, REGISTER, 0, OURS)
+    out(client, the_map.node, RESERVE, OURS, type_=REGISTRANTS_ONLY)
+    out(client, other_host.disk, REGISTER_AND_IGNORE, 0, THEIRS)
+    subprocess.Popen(["sg_persist", "-n", "--out", "--preempt-abort", "--param-rk=0xb2", "--param-sark=0xa1", "--prout-type=5", other_host.disk])
+    time.sleep(3)
+    for command in ["sg_turs -v /dev/sdd", "sg_turs -v /dev/sde", "sg_persist -n -i -k /dev/sdd", "sg_persist -n -o -I -S 0xa1 /dev/sdd", "multipath -ll"]:
+        begin = time.monotonic()
+        done = subprocess.run(["timeout", "20", *command.split()], capture_output=True, text=True)
+        print(command, done, time.monotonic() - begin)
+    begin = time.monotonic()
+    print("in", client.command(the_map.node, persistent_reserve_in(0))[:30].hex(), time.monotonic() - begin); begin = time.monotonic()
+    print("out", out(client, the_map.node, REGISTER, OURS, 0xa3), time.monotonic() - begin); begin = time.monotonic()
+    print("other", out(client, hosts[0].disk, REGISTER_AND_IGNORE, 0, THEIRS), time.monotonic() - begin); begin = time.monotonic()
+    print(subprocess.run("ps axo pid,stat,wchan:30,args | grep -v '\\['", shell=True, capture_output=True, text=True).stdout)
+    print(helper.stop(100), time.monotonic() - begin)
+    assert False

@@ -54,10 +54,11 @@ def build(tmp_path, monkeypatch, capfd) -> Callable[..., Build]:
     return build
 
 
-def counts(verified=0, skipped=0, not_verified=0, unmarked=0, failed=0):
+def counts(verified=0, skipped=0, not_verified=0, unmarked=0, failed=0, in_lab=0):
+    lab = f" {in_lab} verified in the lab," if in_lab else ""
     return (
-        f"{verified} blocks verified, {skipped} skipped, {not_verified} not verified (with reasons)"
-        f", {unmarked} unmarked, {failed} failed"
+        f"{verified} blocks verified,{lab} {skipped} skipped,"
+        f" {not_verified} not verified (with reasons), {unmarked} unmarked, {failed} failed"
     )
 
 
@@ -129,6 +130,11 @@ EVERY_KIND = """\
        :because: nobody here has one
 
        A Fibre Channel fabric
+
+    .. console-in-lab::
+
+       $ ls /dev/mapper/mpatha
+       /dev/mapper/mpatha
 """
 
 
@@ -137,7 +143,7 @@ def test_examples_of_every_kind_run_in_document_order_and_share_a_directory(buil
 
     assert built.status == 0
     assert built.notes == [f"{place(EVERY_KIND, 'A Fibre')}: not verified: nobody here has one"]
-    assert built.counts == counts(verified=8, not_verified=1)
+    assert built.counts == counts(verified=8, not_verified=1, in_lab=1)
 
 
 @pytest.mark.parametrize("builder", ["html", "man", "text"])
@@ -343,6 +349,7 @@ def test_a_skip_is_a_failure_where_everything_must_be_there(build):
     [
         (".. console::\n\n   no prompt\n", 6, "a transcript begins with a command"),
         (".. console::\n\n   $ echo a\n   a\n   > b\n", 8, "output came before it"),
+        (".. console-in-lab::\n\n   no prompt\n", 6, "a transcript begins with a command"),
         (".. console::\n   :requires: qemu\n\n   $ true\n", 4, "expected PROGRAM (PACKAGE)"),
         (".. console::\n   :timeout: 0\n\n   $ true\n", 4, "expected a number of seconds"),
         (".. verified:: sh\n\n   text\n", 4, "needs either `:printed-by: COMMAND` or `:check: "),

@@ -12,7 +12,7 @@ from sphinx.builders import Builder
 from sphinx.util.display import status_iterator
 
 from qemu_pr.sphinx_ext.blocks import blocks_of
-from qemu_pr.sphinx_ext.examples import Block, Note, NotVerified, Unmarked
+from qemu_pr.sphinx_ext.examples import Block, InLab, Note, NotVerified, Unmarked
 from qemu_pr.sphinx_ext.page import Page
 
 REQUIRE_ALL = "QEMU_PR_REQUIRE_ALL"
@@ -22,6 +22,7 @@ class Outcome(StrEnum):
     """What came of a block, in the words and the order of the report."""
 
     VERIFIED = "verified"
+    IN_LAB = "verified in the lab"
     SKIPPED = "skipped"
     NOT_VERIFIED = "not verified"
     UNMARKED = "unmarked"
@@ -54,6 +55,8 @@ def verify(block: Block, page: Page, *, require_all: bool) -> Result:
     match block.example:
         case NotVerified(because):
             return Result(block, Outcome.NOT_VERIFIED, [Note(0, because)])
+        case InLab():
+            return Result(block, Outcome.IN_LAB)
         case Unmarked(advice):
             return Result(block, Outcome.UNMARKED, [Note(0, advice)])
     if reason := page.why_skipped(block):
@@ -79,7 +82,8 @@ def report(results: Sequence[Result]) -> str:
                     lines.append(indent(note.details, "    ", lambda _line: True))
     counted = (r for r in results if r.block.shown or r.outcome is Outcome.FAILED)
     counts = Counter(result.outcome for result in counted)
-    summary = [f"{counts[outcome]} {_COUNTED_AS[outcome]}" for outcome in Outcome]
+    named = (o for o in Outcome if counts[o] or o is not Outcome.IN_LAB)
+    summary = [f"{counts[outcome]} {_COUNTED_AS[outcome]}" for outcome in named]
     return "\n".join([*lines, ", ".join(summary)])
 
 

@@ -15,6 +15,7 @@ from qemu_pr.sphinx_ext.examples import (
     Checked,
     Console,
     Example,
+    InLab,
     NotVerified,
     PrintedBy,
     Program,
@@ -110,6 +111,19 @@ class ConsoleDirective(_Command):
         return Console(self.terms(), tuple(steps), self.options.get("exit", 0))
 
 
+class InLabDirective(_Marked):
+    """``.. console-in-lab::``: a transcript that the lab runs; it finds it by its class."""
+
+    optional_arguments = 0
+
+    def example(self) -> Example:
+        """Check that it is a transcript."""
+        self.arguments = ["console"]
+        self.options["class"] = [*self.options.get("class", []), "in-lab"]
+        parse("\n".join(self.content))
+        return InLab()
+
+
 class VerifiedDirective(_Command):
     """``.. verified:: LANGUAGE``: a text to paste, that a command prints or checks."""
 
@@ -170,6 +184,7 @@ DOCTEST_DIRECTIVES = {
 def setup(app: Sphinx) -> None:
     """Register the directives."""
     app.add_directive("console", ConsoleDirective)
+    app.add_directive("console-in-lab", InLabDirective)
     app.add_directive("verified", VerifiedDirective)
     app.add_directive("not-verified", NotVerifiedDirective)
     app.setup_extension("sphinx.ext.doctest")

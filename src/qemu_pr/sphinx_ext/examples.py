@@ -107,6 +107,11 @@ class Python:
 
 
 @dataclass(frozen=True, slots=True)
+class InLab:
+    """A transcript that the lab runs (tests/lab): it needs real disks."""
+
+
+@dataclass(frozen=True, slots=True)
 class NotVerified:
     """A text that nothing here can verify, and the reason."""
 
@@ -124,7 +129,7 @@ class Unmarked:
     advice: str = "make it `console`, `verified`, `doctest` or `not-verified`"
 
 
-Example = Console | PrintedBy | Checked | Python | NotVerified | Unmarked
+Example = Console | PrintedBy | Checked | Python | InLab | NotVerified | Unmarked
 
 
 @dataclass(frozen=True, slots=True)
