@@ -116,11 +116,9 @@ def multipath_map(paths: list[Host], log: Path) -> Iterator[Map]:
         found.wait_for_states(*["active" for _ in paths])
         yield found
     finally:
+        # The last test makes the disk hang, and these with it; the machine ends anyhow.
         daemon.kill()
-        daemon.wait()
-        # Nobody waits for a map that hangs; the machine ends anyhow.
-        subprocess.Popen(["dmsetup", "remove", "--force", "--retry", ALIAS])
-        _run("udevadm", "control", "--exit")
+        subprocess.Popen(["dmsetup", "remove", "--force", ALIAS])
 
 
 def _run(*command: str) -> str:

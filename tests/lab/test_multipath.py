@@ -1,5 +1,6 @@
 """A multipath map: two paths of this host to a disk that another host uses as well."""
 
+import itertools
 import random
 import subprocess
 from collections.abc import Iterator
@@ -201,7 +202,6 @@ def test_with_a_path_down_a_map_does_what_it_did(
     ("defaults", "multipaths"),
     [
         ("reservation_key file", ""),
-        ("reservation_key 0xa1", ""),
         ("", "reservation_key file"),
         ("", "reservation_key 0xa1"),
     ],
@@ -242,7 +242,7 @@ def test_a_map_works_in_a_guest_started_with_the_manual_s_command_line(
     assert not write(other_host.disk)
 
 
-@pytest.mark.parametrize("transcript", transcripts())
+@pytest.mark.parametrize("transcript", transcripts(), ids=lambda text: text.split("\n")[0])
 def test_what_the_manual_shows_of_a_map_is_true(
     the_map: Map, client: Client, tmp_path: Path, transcript: str
 ) -> None:
@@ -277,7 +277,7 @@ def test_malformed_lists_leave_the_helper_as_it_was(
     open_before = helper.descriptors()
 
     replies = []
-    for _ in range(100):
+    for _ in range(25):
         length = choose.choice([0, 1, 8, 23, 25, 28, 52, 255, 8192])
         command = persistent_reserve_out(choose.randrange(32), 0, length)
         replies.append(client.command(the_map.node, command, choose.randbytes(length)))
@@ -289,21 +289,22 @@ def test_malformed_lists_leave_the_helper_as_it_was(
 
 
 @pytest.mark.hangs
-def test_explore_hang(the_map: Map, helper: Helper, client: Client, other_host: Host, hosts: list[Host]) -> None:
-    import time
-    out(client, the_map.node, REGISTER, 0, OURS)
-    out(client, the_map.node, RESERVE, OURS, type_=REGISTRANTS_ONLY)
-    out(client, other_host.disk, REGISTER_AND_IGNORE, 0, THEIRS)
-    subprocess.Popen(["sg_persist", "-n", "--out", "--preempt-abort", "--param-rk=0xb2", "--param-sark=0xa1", "--prout-type=5", other_host.disk])
-    time.sleep(3)
-    for command in ["sg_turs -v /dev/sdd", "sg_turs -v /dev/sde", "sg_persist -n -i -k /dev/sdd", "sg_persist -n -o -I -S 0xa1 /dev/sdd", "multipath -ll"]:
-        begin = time.monotonic()
-        done = subprocess.run(["timeout", "20", *command.split()], capture_output=True, text=True)
-        print(command, done, time.monotonic() - begin)
-    begin = time.monotonic()
-    print("in", client.command(the_map.node, persistent_reserve_in(0))[:30].hex(), time.monotonic() - begin); begin = time.monotonic()
-    print("out", out(client, the_map.node, REGISTER, OURS, 0xa3), time.monotonic() - begin); begin = time.monotonic()
-    print("other", out(client, hosts[0].disk, REGISTER_AND_IGNORE, 0, THEIRS), time.monotonic() - begin); begin = time.monotonic()
-    print(subprocess.run("ps axo pid,stat,wchan:30,args | grep -v '\\['", shell=True, capture_output=True, text=True).stdout)
-    print(helper.stop(100), time.monotonic() - begin)
-    assert False
+def test_a_map_that_hangs_costs_its_own_guests_only(
+    the_map: Map, helper: Helper, client: Client, other_host: Host, hosts: list[Host]
+) -> None:
+    read_keys = persistent_reserve_in(READ_KEYS)
+    assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
+    assert out(client, other_host.disk, REGISTER_AND_IGNORE, 0, THEIRS) == GOOD
+    preempt_and_abort = "--out --preempt-abort --param-rk=0xb2 --param-sark=0xa1 --prout-type=5"
+    # Hangs the disk for all hosts, and itself.
+    subprocess.Popen([*PERSIST.split(), *preempt_and_abort.split(), other_host.disk])
+
+    with Client(helper.socket, seconds=5) as stuck, Client(helper.socket) as bystander:
+        with pytest.raises(TimeoutError):
+            all(stuck.command(the_map.node, read_keys) for _ in itertools.count())
+        served = [status(bystander.command(host.disk, read_keys)) for host in hosts]
+        stopped = helper.stop(seconds=60)
+
+    helper.start()
+    assert served == [GOOD, GOOD, GOOD]
+    assert stopped == 0

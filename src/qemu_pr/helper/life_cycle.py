@@ -1,7 +1,7 @@
 """From start to stop: the order in which a helper takes, uses and gives back what it needs."""
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -79,8 +79,19 @@ def run(settings: Settings, events: Events) -> int:
 
 
 def _prepare_for_maps(settings: Settings) -> None:
+    _raise_descriptor_limit()
     privileges.drop(
         settings.user, settings.group, (privileges.CAP_SYS_RAWIO, privileges.CAP_SYS_ADMIN)
     )
     if settings.daemon:
         detach()
+
+
+def _raise_descriptor_limit() -> None:
+    """Give libmpathpersist the limit it wants; without, it writes a line for every command."""
+    import resource  # here only, so that the helper starts quickly
+
+    with suppress(OSError, ValueError):
+        with open("/proc/sys/fs/nr_open") as file:
+            highest = int(file.read())
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest, highest))
