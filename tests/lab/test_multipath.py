@@ -33,6 +33,7 @@ GOOD, CHECK_CONDITION, RESERVATION_CONFLICT = 0, 2, 0x18
 OURS, THEIRS = 0xA1, 0xB2
 OURS_PROGRAM = PROGRAMS["ours"]
 PERSIST = "sg_persist --no-inquiry"
+MAP_COMMAND_LINES = [line for line in command_lines() if "/dev/mapper/" in line]
 
 
 @pytest.fixture(scope="module")
@@ -225,11 +226,10 @@ def test_a_path_that_was_deleted_and_found_again_is_registered_again(
     the_map.configure(defaults="reservation_key file")
 
 
+@pytest.mark.parametrize("command_line", MAP_COMMAND_LINES)
 def test_a_map_works_in_a_guest_started_with_the_manual_s_command_line(
-    the_map: Map, client: Client, other_host: Host, boot_guest: BootGuest
+    the_map: Map, client: Client, other_host: Host, boot_guest: BootGuest, command_line: str
 ) -> None:
-    command_line = next(line for line in command_lines() if the_map.node in line)
-
     with boot_guest(command_line) as guest:
         registered = guest.run(f"{PERSIST} --out --register --param-sark=0xa1 /dev/sda")
         reserved = guest.run(f"{PERSIST} --out --reserve --param-rk=0xa1 --prout-type=5 /dev/sda")
