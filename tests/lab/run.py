@@ -1,6 +1,6 @@
-"""Run the lab: boot a virtual machine with real SCSI disks, and this folder's tests in it.
+"""Run the lab: boot virtual machines with real SCSI disks, and this folder's tests in them.
 
-Needs no privileges: the machine is emulated, sees this computer's files read-only, and has its
+Needs no privileges: a machine is emulated, sees this computer's files read-only, and has its
 disks in its memory. What its tests leave behind is in build/lab.
 """
 
@@ -39,6 +39,8 @@ PROGRAMS = {
 KERNEL_PACKAGE = "linux-image-amd64"
 TARGET_MODULE = "kernel/drivers/target/loopback/tcm_loop.ko*"
 
+ON_MAPS = {"test_multipath.py"}
+
 START = "start.sh"
 XZ_MAGIC = b"\xfd7zXZ\0"  # of the kernel in the image that has the code to unpack it
 
@@ -57,7 +59,7 @@ def main() -> int:
     """Run the lab.
 
     Returns:
-        pytest's exit status, or 1 if the machine did not get that far.
+        pytest's exit status, or 1 if a machine did not get that far.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
@@ -66,7 +68,50 @@ def main() -> int:
     remedy = _how_to_install_what_is_missing(kernel)
     if remedy or not kernel:
         return _skip(remedy)
+    if pytest_arguments or options.shell:
+        return _run_machine(options, pytest_arguments, kernel)
+    return _run_machines(options)
 
+
+def _run_machines(options: argparse.Namespace) -> int:
+    """Run all tests, in two machines at once: each has work for little more than one processor."""
+    tests = sorted(path.name for path in LAB.glob("test_*.py"))
+    machines = {
+        "maps": [name for name in tests if name in ON_MAPS],
+        "disks": [name for name in tests if name not in ON_MAPS],
+    }
+    begin = time.monotonic()
+    running = {}
+    try:
+        for name, files in machines.items():
+            command = [sys.executable, __file__, f"--output={options.output / name}"]
+            command += [f"--minutes={options.minutes}", *(str(LAB / file) for file in files)]
+            running[name] = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+        printing = [
+            threading.Thread(target=_print_with, args=(f"{name:5} | ", machine))
+            for name, machine in running.items()
+        ]
+        for thread in printing:
+            thread.start()
+        for thread in printing:
+            thread.join()
+        statuses = {name: machine.wait() for name, machine in running.items()}
+    finally:
+        for machine in running.values():
+            machine.terminate()
+    print(f"lab: exit statuses {statuses} after {time.monotonic() - begin:.0f} s")
+    return int(any(statuses.values()))
+
+
+def _print_with(prefix: str, machine: subprocess.Popen[str]) -> None:
+    assert machine.stdout is not None
+    for line in machine.stdout:
+        print(prefix + line, end="", flush=True)
+
+
+def _run_machine(options: argparse.Namespace, pytest_arguments: list[str], kernel: Path) -> int:
     output = options.output.resolve()
     lock = _claim(output)
     seconds = options.minutes * 60
@@ -118,7 +163,7 @@ def _claim(output: Path) -> int:
     except BlockingIOError:
         sys.exit(f"lab: {output}: another lab uses it; name another folder: --output DIR")
     old = list(output.iterdir())
-    if old and output / START not in old:
+    if old and output / START not in old and not any(output.glob(f"*/{START}")):
         sys.exit(f"lab: {output}: it is not empty and not from a lab; name another: --output DIR")
     for entry in old:
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
@@ -170,7 +215,8 @@ def _parse() -> tuple[argparse.Namespace, list[str]]:
         type=Path,
         default=PROJECT / "build/lab",
         metavar="DIR",
-        help="folder for junit.xml and logs; emptied first (default: build/lab)",
+        help="folder for junit.xml and logs, or with all tests for a folder for each machine;"
+        " emptied first (default: build/lab)",
     )
     parser.add_argument(
         "--shell", action="store_true", help="start a shell in the machine instead of pytest"
@@ -191,7 +237,8 @@ def _pytest(output: Path, arguments: list[str]) -> list[str]:
             "pytest_timeout",
         ),
         *("-c", str(PROJECT / "pyproject.toml"), "--timeout=300", "--tb=short"),
-        *(f"--junitxml={output}/junit.xml", str(LAB), *arguments),
+        *(f"--junitxml={output}/junit.xml", f"--rootdir={PROJECT}", *arguments),
+        *([] if any(argument.startswith(str(LAB)) for argument in arguments) else [str(LAB)]),
     ]
 
 

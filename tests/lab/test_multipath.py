@@ -13,6 +13,8 @@ from guest import BootGuest
 from lab_helper import PROGRAMS, Helper, StartHelper
 from manual import command_lines, transcripts
 from multipathd import Map, multipath_map
+from qemu_pr.scsi.parameter_lists import ParameterList, RegisterAndMoveParameterList
+from qemu_pr.scsi.transport_ids import parse as parse_initiator
 from qemu_pr.sphinx_ext.session import Session, environment
 from qemu_pr.sphinx_ext.transcript import difference, matches, normal, parse
 from target import Host, create_disk
@@ -27,6 +29,7 @@ from wire import (
 )
 
 REGISTER, RESERVE, RELEASE, CLEAR, PREEMPT, PREEMPT_AND_ABORT, REGISTER_AND_IGNORE = range(7)
+REGISTER_AND_MOVE = 7
 READ_KEYS, READ_RESERVATION = 0, 1
 REGISTRANTS_ONLY = 5  # write exclusive
 GOOD, CHECK_CONDITION, RESERVATION_CONFLICT = 0, 2, 0x18
@@ -158,6 +161,37 @@ def test_a_map_preempts_and_releases(the_map: Map, client: Client, other_host: H
 
     assert not is_reserved(client, other_host)
     assert keys(client, other_host) == [OURS, OURS]
+
+
+def test_a_registration_for_other_ports_reaches_them_and_all_paths(
+    the_map: Map, client: Client, other_host: Host
+) -> None:
+    port = parse_initiator(other_host.initiator)
+    parameters = ParameterList(0, OURS, initiator_ports=(port,)).encode()
+
+    command = persistent_reserve_out(REGISTER, length=len(parameters))
+    reply = client.command(the_map.node, command, parameters)
+
+    assert status(reply) == GOOD
+    assert keys(client, other_host) == [OURS, OURS, OURS]
+
+
+def test_a_map_moves_its_reservation_to_another_host(
+    the_map: Map, client: Client, other_host: Host
+) -> None:
+    out(client, the_map.node, REGISTER, 0, OURS)
+    out(client, the_map.node, RESERVE, OURS, type_=REGISTRANTS_ONLY)
+    port = parse_initiator(other_host.initiator)
+    parameters = RegisterAndMoveParameterList(OURS, THEIRS, 3, port, unreg=True).encode()
+
+    command = persistent_reserve_out(REGISTER_AND_MOVE, REGISTRANTS_ONLY, len(parameters))
+    reply = client.command(the_map.node, command, parameters)
+
+    assert status(reply) == GOOD
+    assert keys(client, other_host) == [THEIRS]
+    assert is_reserved(client, other_host)
+    assert write(other_host.disk)
+    assert not write(the_map.node)
 
 
 def test_a_release_of_another_type_changes_nothing(

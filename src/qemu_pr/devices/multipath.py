@@ -108,24 +108,15 @@ def _on_some_path(
 ) -> Completion:
     """CLEAR, PREEMPT: what one path does counts for all of them.
 
-    Release 0.9.4 of the library reports success if there is no path; so it is asked again.
-    """
-    completion = library.persistent_reserve_out(fd, command, data_out)
-    return _NO_PATH if completion == GOOD and not library.has_path(fd) else completion
-
-
-def _preempt(
-    library: Library, fd: int, command: PersistentReserveOut, data_out: bytes
-) -> Completion:
-    """PREEMPT, also if the library does not find the map's reservation_key.
-
-    Before release 0.10.0 it overlooks keys in the ``multipaths`` section of multipath.conf, and
-    refuses this command then, which needs no such key.
+    The library is asked first, because multipathd has to know. Release 0.9.4 reports success if
+    there is no path; so it is asked again. Before 0.10.0 it overlooks a reservation_key in the
+    ``multipaths`` section of multipath.conf, and refuses commands that need none.
     """
     try:
-        return _on_some_path(library, fd, command, data_out)
+        completion = library.persistent_reserve_out(fd, command, data_out)
     except NoReservationKeyError:
         return _on_one_path(fd, _encode(command), data_out)
+    return _NO_PATH if completion == GOOD and not library.has_path(fd) else completion
 
 
 def _register(
@@ -174,7 +165,7 @@ def _release(
     answers = [_on_this_path(path, _encode(command), data_out) for path in _paths(fd)]
     heard = [answer for answer in answers if not is_transport_failure(answer)]
     if not heard:
-        return answers[0]
+        return answers[0] if answers else _NO_PATH
     key = int.from_bytes(data_out[:8], "big")
     left = _reservation(fd)
     if left is None or left.key != key:
@@ -223,8 +214,8 @@ _CARRY_OUT: dict[int, Callable[[Library, int, PersistentReserveOut, bytes], Comp
     OutServiceAction.RESERVE: _reserve,
     OutServiceAction.RELEASE: _release,
     OutServiceAction.CLEAR: _on_some_path,
-    OutServiceAction.PREEMPT: _preempt,
-    OutServiceAction.PREEMPT_AND_ABORT: _preempt,
+    OutServiceAction.PREEMPT: _on_some_path,
+    OutServiceAction.PREEMPT_AND_ABORT: _on_some_path,
     OutServiceAction.REGISTER_AND_IGNORE_EXISTING_KEY: _register,
     OutServiceAction.REGISTER_AND_MOVE: _register_and_move,
 }
