@@ -20,13 +20,16 @@ that its message was read for, and nothing has to be buffered or put back.
 Source: docs/interop/pr-helper.rst of QEMU, and what Debian's qemu-pr-helper 7.2 does.
 """
 
+from __future__ import annotations
+
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from qemu_pr.scsi.commands import PERSISTENT_RESERVE_IN, PERSISTENT_RESERVE_OUT
-from qemu_pr.scsi.status import Completion, Status
+from qemu_pr.scsi import status_codes
+from qemu_pr.scsi.completion import Completion
+from qemu_pr.scsi.operation_codes import PERSISTENT_RESERVE_IN, PERSISTENT_RESERVE_OUT
+from qemu_pr.value import Value
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -35,6 +38,7 @@ CDB_SIZE = 16
 SENSE_SIZE = 96
 MAX_DATA_SIZE = 8192
 
+_OPERATION_CODES = (PERSISTENT_RESERVE_IN, PERSISTENT_RESERVE_OUT)
 _REPLY_HEAD = struct.Struct(f">ii{SENSE_SIZE}s")
 
 
@@ -45,8 +49,7 @@ class ProtocolError(Exception):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Value):
     """One command, without the descriptor that travels with its CDB.
 
     Attributes:
@@ -54,13 +57,16 @@ class Request:
         data_out: The parameter list of PERSISTENT RESERVE OUT, else empty.
     """
 
-    cdb: bytes
-    data_out: bytes = b""
+    __slots__ = ("cdb", "data_out")
+
+    def __init__(self, cdb: bytes, data_out: bytes = b"") -> None:
+        self.cdb = cdb
+        self.data_out = data_out
 
     @property
     def data_size(self) -> int:
         """Bytes 7..8 of the CDB: parameter list length of OUT, allocation length of IN."""
-        return _data_size(self.cdb)
+        return self.cdb[7] << 8 | self.cdb[8]
 
     def encode(self) -> bytes:
         """Encode for the helper; send the descriptor with the first byte.
@@ -68,6 +74,8 @@ class Request:
         Raises:
             ProtocolError: The helper would close the connection, or wait for more bytes.
         """
+        if len(self.cdb) != CDB_SIZE:
+            raise ProtocolError(f"a CDB has {CDB_SIZE} bytes here, not {len(self.cdb)}")
         expected = _data_out_size(self.cdb)
         if len(self.data_out) != expected:
             raise ProtocolError(
@@ -83,55 +91,58 @@ def encode_reply(request: Request, completion: Completion) -> bytes:
         request: The request; data is cut to its allocation length, and OUT never returns any.
         completion: What the device answered; of its sense data the first 96 bytes are sent.
     """
-    returns_data = request.cdb[0] == PERSISTENT_RESERVE_IN and completion.status == Status.GOOD
-    data = completion.data[: request.data_size] if returns_data else b""
+    data = b""
+    if completion.status == status_codes.GOOD and request.cdb[0] == PERSISTENT_RESERVE_IN:
+        data = completion.data[: request.data_size]
     return _REPLY_HEAD.pack(completion.status, len(data), completion.sense) + data
 
 
 class _PartReader:
-    """Collects one part of a message after the other; each has a size known beforehand."""
+    """Collects one part of a message after the other; each has a size known beforehand.
+
+    Attributes:
+        wanted: How many bytes to read from the socket next, at most; never 0.
+    """
+
+    __slots__ = ("_part", "wanted")
 
     def __init__(self, size: int) -> None:
-        self._part = bytearray()
-        self._size = size
+        self._part = b""
+        self.wanted = size
 
-    @property
-    def wanted(self) -> int:
-        """How many bytes to read from the socket next, at most; never 0."""
-        return self._size - len(self._part)
-
-    def _collect(self, data: bytes) -> bool:
-        """Add bytes to the part and tell whether it is complete."""
+    def _collect(self, data: bytes) -> bytes | None:
+        """Add bytes to the part; give all of it if it is complete."""
         if len(data) > self.wanted:
             raise ValueError(f"fed {len(data)} bytes, but only {self.wanted} were wanted")
+        self.wanted -= len(data)
         self._part += data
-        return not self.wanted
-
-    def _next_part(self, size: int) -> None:
-        self._part.clear()
-        self._size = size
+        if self.wanted:
+            return None
+        part, self._part = self._part, b""
+        return part
 
 
 class RequestReader(_PartReader):
     """The helper's side: turns what a client sends into requests.
 
     Read at most `wanted` bytes from the socket, feed them, carry out the request that comes back.
+
+    Attributes:
+        takes_descriptor: Whether a descriptor that comes with the wanted bytes belongs to a
+            request. One that comes with the handshake or with a parameter list is to be closed:
+            QEMU's helper ignores it, too.
+        is_idle: Whether the next byte begins a request.
     """
+
+    __slots__ = ("_cdb", "_complete", "_descriptors", "is_idle", "takes_descriptor")
 
     def __init__(self) -> None:
         super().__init__(len(HANDSHAKE))
-        self._complete: Callable[[bytes], Request | None] = self._handshake
+        self.takes_descriptor = False
+        self._complete: Callable[[RequestReader, bytes], Request | None] = RequestReader._handshake
         self._descriptors = 0
         self._cdb = b""
-
-    @property
-    def takes_descriptor(self) -> bool:
-        """Whether a descriptor that comes with the wanted bytes belongs to a request.
-
-        One that comes with the handshake or with a parameter list is to be closed: QEMU's helper
-        ignores it, too.
-        """
-        return self._complete == self._command
+        self.is_idle = False
 
     def feed(self, data: bytes, descriptors: int = 0) -> Request | None:
         """Take bytes from the socket.
@@ -146,39 +157,45 @@ class RequestReader(_PartReader):
         Raises:
             ProtocolError: The client broke the protocol.
         """
+        if self.is_idle:
+            if descriptors == 1 and len(data) == CDB_SIZE and not _data_out_size(data):
+                return Request(data)  # nothing has to be remembered: the most frequent case
+            self.is_idle = False
         if self.takes_descriptor:
             self._descriptors += descriptors
             if self._descriptors > 1:
                 raise ProtocolError("more than one file descriptor with a command")
-        return self._complete(bytes(self._part)) if self._collect(data) else None
+        part = self._collect(data)
+        return None if part is None else self._complete(self, part)
 
     def _handshake(self, part: bytes) -> None:
         if part != HANDSHAKE:
             raise ProtocolError(f"the client asks for features that do not exist: {part.hex()}")
-        self._expect_command()
+        self._expect_cdb()
+
+    def _expect_cdb(self) -> None:
+        self.wanted = CDB_SIZE
+        self.takes_descriptor = True
+        self.is_idle = True
+        self._complete = RequestReader._command
+        self._descriptors = 0
 
     def _command(self, cdb: bytes) -> Request | None:
         if not self._descriptors:
             raise ProtocolError("no file descriptor with the command")
         size = _data_out_size(cdb)
         if not size:
-            return self._request(cdb, b"")
+            self._expect_cdb()
+            return Request(cdb)
         self._cdb = cdb
-        self._next_part(size)
-        self._complete = self._parameter_list
+        self.wanted = size
+        self.takes_descriptor = False
+        self._complete = RequestReader._parameter_list
         return None
 
     def _parameter_list(self, data_out: bytes) -> Request:
-        return self._request(self._cdb, data_out)
-
-    def _request(self, cdb: bytes, data_out: bytes) -> Request:
-        self._expect_command()
-        return Request(cdb, data_out)
-
-    def _expect_command(self) -> None:
-        self._next_part(CDB_SIZE)
-        self._complete = self._command
-        self._descriptors = 0
+        self._expect_cdb()
+        return Request(self._cdb, data_out)
 
 
 class ReplyReader(_PartReader):
@@ -206,35 +223,31 @@ class ReplyReader(_PartReader):
         Raises:
             ProtocolError: The helper broke the protocol.
         """
-        if not self._collect(data):
+        part = self._collect(data)
+        if part is None:
             return None
         if self._head is not None:
-            return Completion(self._head.status, self._head.sense, bytes(self._part))
-        status, size, sense = _REPLY_HEAD.unpack(self._part)
+            return Completion(self._head.status, self._head.sense, part)
+        status, size, sense = _REPLY_HEAD.unpack(part)
         if not 0 <= status <= 0xFF:
             raise ProtocolError(f"the helper answers with status {status}, which is not one byte")
-        returns_data = self._request.cdb[0] == PERSISTENT_RESERVE_IN and status == Status.GOOD
+        returns_data = self._request.cdb[0] == PERSISTENT_RESERVE_IN and status == status_codes.GOOD
         most = self._request.data_size if returns_data else 0
         if not 0 <= size <= most:
             raise ProtocolError(f"the helper returns {size} bytes of data; at most {most} fit")
-        self._head = Completion(status, sense if status == Status.CHECK_CONDITION else b"")
+        self._head = Completion(status, sense if status == status_codes.CHECK_CONDITION else b"")
         if not size:
             return self._head
-        self._next_part(size)
+        self.wanted = size
         return None
-
-
-def _data_size(cdb: bytes) -> int:
-    return int.from_bytes(cdb[7:9], "big")
 
 
 def _data_out_size(cdb: bytes) -> int:
     """Check a CDB as the helper does; give the size of the parameter list that follows it."""
-    if len(cdb) != CDB_SIZE:
-        raise ProtocolError(f"a CDB has {CDB_SIZE} bytes here, not {len(cdb)}")
-    if cdb[0] not in (PERSISTENT_RESERVE_IN, PERSISTENT_RESERVE_OUT):
-        raise ProtocolError(f"operation code {cdb[0]:#04x} is not PERSISTENT RESERVE IN or OUT")
-    size = _data_size(cdb)
+    code = cdb[0]
+    size = cdb[7] << 8 | cdb[8]
+    if code not in _OPERATION_CODES:
+        raise ProtocolError(f"operation code {code:#04x} is not PERSISTENT RESERVE IN or OUT")
     if size > MAX_DATA_SIZE:
         raise ProtocolError(f"the command moves {size} bytes, more than {MAX_DATA_SIZE}")
-    return size if cdb[0] == PERSISTENT_RESERVE_OUT else 0
+    return size if code == PERSISTENT_RESERVE_OUT else 0

@@ -23,7 +23,8 @@ from qemu_pr.scsi.parameter_data import (
     ReportCapabilities,
     Reservation,
 )
-from qemu_pr.scsi.sense import INVALID_FIELD_IN_CDB, INVALID_OPERATION_CODE, Sense, SenseKey
+from qemu_pr.scsi.sense import INVALID_FIELD_IN_CDB, INVALID_OPERATION_CODE, Sense
+from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.status import Completion, Status
 
 ATTEMPTS = 3

@@ -10,6 +10,7 @@ from qemu_pr.scsi.commands import InServiceAction as In
 from qemu_pr.scsi.commands import OutServiceAction as Out
 from qemu_pr.scsi.commands import ReservationType as Type
 from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.status import Completion, Status
 from shared_disk import A, B, C, Disk, Host
 
@@ -61,7 +62,7 @@ class SharedDisk(RuleBasedStateMachine):
                 assert host.nexus not in self.quiet
                 self.quiet.add(host.nexus)
             else:
-                assert found.key == sense.SenseKey.ILLEGAL_REQUEST
+                assert found.key == SenseKey.ILLEGAL_REQUEST
         else:
             assert completion.status == Status.RESERVATION_CONFLICT
         return False

@@ -10,7 +10,8 @@ import pytest
 
 from both_programs import Bench
 from qemu_pr.scsi.parameter_data import ReadKeys
-from qemu_pr.scsi.sense import Sense, SenseKey
+from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi.sense_keys import SenseKey
 from scripted_helper import reply
 
 KEYS = reply(0, ReadKeys(7, (0x123ABC,)).encode())

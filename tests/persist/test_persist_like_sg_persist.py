@@ -21,7 +21,8 @@ from qemu_pr.scsi.parameter_data import (
     ReportCapabilities,
     Reservation,
 )
-from qemu_pr.scsi.sense import Sense, SenseKey
+from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.transport_ids import (
     FibreChannelTransportID,
     ISCSITransportID,

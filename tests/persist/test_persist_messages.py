@@ -18,8 +18,8 @@ from qemu_pr.scsi.sense import (
     INVALID_OPERATION_CODE,
     RESERVATIONS_RELEASED,
     Sense,
-    SenseKey,
 )
+from qemu_pr.scsi.sense_keys import SenseKey
 from scripted_helper import HangUp, reply
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.errors import MalformedError
-from qemu_pr.scsi.sense import Sense, SenseKey
+from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.status import Completion, Status
 from scsi_strategies import bits, damaged
 

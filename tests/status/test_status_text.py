@@ -15,7 +15,8 @@ from qemu_pr.reservation_status import (
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.commands import InServiceAction, PersistentReserveIn
 from qemu_pr.scsi.parameter_data import FullStatus, ReportCapabilities, Reservation
-from qemu_pr.scsi.sense import Sense, SenseKey
+from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.status import Completion
 from scsi_strategies import transport_ids
 

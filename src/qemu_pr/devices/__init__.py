@@ -1,9 +1,15 @@
 """Where a command is carried out: one module a kind of device."""
 
-from typing import Protocol
+from __future__ import annotations
 
+from qemu_pr.scsi.completion import Completion
 from qemu_pr.scsi.sense import LOGICAL_UNIT_COMMUNICATION_FAILURE
-from qemu_pr.scsi.status import Completion
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object  # typing takes as long to import as all that the helper needs
 
 _FAILED = Completion.check_condition(LOGICAL_UNIT_COMMUNICATION_FAILURE)
 

@@ -12,7 +12,8 @@ from typing import Any
 from qemu_pr.devices import DeviceError
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.commands import OutServiceAction, PersistentReserveOut
-from qemu_pr.scsi.sense import Sense, SenseKey
+from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.status import GOOD, RESERVATION_CONFLICT, Completion
 
 SONAME = "libmpathpersist.so.0"

@@ -39,7 +39,8 @@ from qemu_pr.scsi.parameter_lists import (
     ParameterListLengthError,
     RegisterAndMoveParameterList,
 )
-from qemu_pr.scsi.sense import Sense, SenseKey
+from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.status import GOOD, RESERVATION_CONFLICT, Completion
 
 _CDB_SIZE = 16
@@ -256,7 +257,7 @@ def _on_this_path(path: int, cdb: bytes, data_out: bytes) -> Completion:
 
 def _is_unit_attention(completion: Completion) -> bool:
     try:
-        return Sense.decode(completion.sense).key is SenseKey.UNIT_ATTENTION
+        return Sense.decode(completion.sense).key == SenseKey.UNIT_ATTENTION
     except MalformedError:  # it has no sense data
         return False
 

@@ -9,7 +9,8 @@ from typing import Any
 from qemu_pr.logical_unit import Nexus, Registration, Reservation
 from qemu_pr.scsi import transport_ids
 from qemu_pr.scsi.commands import ReservationType
-from qemu_pr.scsi.sense import Sense, SenseKey
+from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi.sense_keys import SenseKey
 
 APPLICATION_ID = 0x51505253  # "QPRS", shown by file(1)
 SCHEMA_VERSION = 1

@@ -6,9 +6,21 @@ from typing import ClassVar
 
 from qemu_pr.scsi import fields
 from qemu_pr.scsi.errors import MalformedError
+from qemu_pr.scsi.operation_codes import PERSISTENT_RESERVE_IN, PERSISTENT_RESERVE_OUT
 
-PERSISTENT_RESERVE_IN = 0x5E
-PERSISTENT_RESERVE_OUT = 0x5F
+__all__ = [
+    "CDB_SIZE",
+    "PERSISTENT_RESERVE_IN",
+    "PERSISTENT_RESERVE_OUT",
+    "InServiceAction",
+    "OutServiceAction",
+    "PersistentReserveIn",
+    "PersistentReserveOut",
+    "ReservationType",
+    "Scope",
+    "decode",
+]
+
 CDB_SIZE = 10
 
 

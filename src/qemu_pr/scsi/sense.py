@@ -1,47 +1,28 @@
 """Sense data: why a command ended with CHECK CONDITION (SPC-4, 4.5)."""
 
-from dataclasses import dataclass
-from enum import IntEnum
+from __future__ import annotations
 
 from qemu_pr.scsi.errors import MalformedError
+from qemu_pr.value import Value
 
 
-class SenseKey(IntEnum):
-    """The sense keys (SPC-4, table 48)."""
-
-    NO_SENSE = 0x0
-    RECOVERED_ERROR = 0x1
-    NOT_READY = 0x2
-    MEDIUM_ERROR = 0x3
-    HARDWARE_ERROR = 0x4
-    ILLEGAL_REQUEST = 0x5
-    UNIT_ATTENTION = 0x6
-    DATA_PROTECT = 0x7
-    BLANK_CHECK = 0x8
-    VENDOR_SPECIFIC = 0x9
-    COPY_ABORTED = 0xA
-    ABORTED_COMMAND = 0xB
-    RESERVED = 0xC
-    VOLUME_OVERFLOW = 0xD
-    MISCOMPARE = 0xE
-    COMPLETED = 0xF
-
-
-@dataclass(frozen=True, slots=True)
-class Sense:
+class Sense(Value):
     """Sense key, additional sense code and its qualifier.
 
     Attributes:
-        key: SENSE KEY, 4 bits.
+        key: SENSE KEY, 4 bits; `SenseKey` names them.
         asc: ADDITIONAL SENSE CODE, 1 byte.
         ascq: ADDITIONAL SENSE CODE QUALIFIER, 1 byte.
         deferred: The error belongs to an earlier command (SPC-4, 4.5.1).
     """
 
-    key: SenseKey
-    asc: int
-    ascq: int
-    deferred: bool = False
+    __slots__ = ("key", "asc", "ascq", "deferred")  # noqa: RUF023 - in the order of the arguments
+
+    def __init__(self, key: int, asc: int, ascq: int, deferred: bool = False) -> None:
+        self.key = key
+        self.asc = asc
+        self.ascq = ascq
+        self.deferred = deferred
 
     def __str__(self) -> str:
         """Give ``key/asc/ascq`` as SCSI people write it, two hex digits each."""
@@ -62,7 +43,7 @@ class Sense:
         return bytes((response_code, self.key, self.asc, self.ascq, 0, 0, 0, 0))
 
     @classmethod
-    def decode(cls, data: bytes) -> "Sense":
+    def decode(cls, data: bytes) -> Sense:
         """Read key, code and qualifier from sense data of either format.
 
         Args:
@@ -76,31 +57,31 @@ class Sense:
         if response_code in (0x70, 0x71) and len(data) >= 8:
             # A device may cut fixed-format data short; the additional sense code is then unknown.
             asc, ascq = (data[12], data[13]) if len(data) >= 14 and data[7] >= 6 else (0, 0)
-            return cls(SenseKey(data[2] & 0x0F), asc, ascq, deferred)
+            return cls(data[2] & 0x0F, asc, ascq, deferred)
         if response_code in (0x72, 0x73) and len(data) >= 8:
-            return cls(SenseKey(data[1] & 0x0F), data[2], data[3], deferred)
+            return cls(data[1] & 0x0F, data[2], data[3], deferred)
         raise MalformedError(f"sense data: response code {response_code:#04x} in {len(data)} bytes")
 
 
 # The senses that this package produces itself, by the name SPC-4 gives them.
-COMMAND_IO_PROCESS_TERMINATED = Sense(SenseKey.ABORTED_COMMAND, 0x00, 0x06)
-LOGICAL_UNIT_COMMUNICATION_FAILURE = Sense(SenseKey.ABORTED_COMMAND, 0x08, 0x00)
-PARAMETER_LIST_LENGTH_ERROR = Sense(SenseKey.ILLEGAL_REQUEST, 0x1A, 0x00)
-INVALID_OPERATION_CODE = Sense(SenseKey.ILLEGAL_REQUEST, 0x20, 0x00)
-INVALID_FIELD_IN_CDB = Sense(SenseKey.ILLEGAL_REQUEST, 0x24, 0x00)
-INVALID_FIELD_IN_PARAMETER_LIST = Sense(SenseKey.ILLEGAL_REQUEST, 0x26, 0x00)
-INVALID_RELEASE_OF_PERSISTENT_RESERVATION = Sense(SenseKey.ILLEGAL_REQUEST, 0x26, 0x04)
-POWER_ON_RESET_OR_BUS_DEVICE_RESET = Sense(SenseKey.UNIT_ATTENTION, 0x29, 0x00)
-RESERVATIONS_PREEMPTED = Sense(SenseKey.UNIT_ATTENTION, 0x2A, 0x03)
-RESERVATIONS_RELEASED = Sense(SenseKey.UNIT_ATTENTION, 0x2A, 0x04)
-REGISTRATIONS_PREEMPTED = Sense(SenseKey.UNIT_ATTENTION, 0x2A, 0x05)
+COMMAND_IO_PROCESS_TERMINATED = Sense(0x0B, 0x00, 0x06)
+LOGICAL_UNIT_COMMUNICATION_FAILURE = Sense(0x0B, 0x08, 0x00)
+PARAMETER_LIST_LENGTH_ERROR = Sense(0x05, 0x1A, 0x00)
+INVALID_OPERATION_CODE = Sense(0x05, 0x20, 0x00)
+INVALID_FIELD_IN_CDB = Sense(0x05, 0x24, 0x00)
+INVALID_FIELD_IN_PARAMETER_LIST = Sense(0x05, 0x26, 0x00)
+INVALID_RELEASE_OF_PERSISTENT_RESERVATION = Sense(0x05, 0x26, 0x04)
+POWER_ON_RESET_OR_BUS_DEVICE_RESET = Sense(0x06, 0x29, 0x00)
+RESERVATIONS_PREEMPTED = Sense(0x06, 0x2A, 0x03)
+RESERVATIONS_RELEASED = Sense(0x06, 0x2A, 0x04)
+REGISTRATIONS_PREEMPTED = Sense(0x06, 0x2A, 0x05)
 
 # What Linux tells of a command that no logical unit answered, put into sense data.
-MEDIUM_NOT_PRESENT = Sense(SenseKey.NOT_READY, 0x3A, 0x00)
-UNRECOVERED_READ_ERROR = Sense(SenseKey.MEDIUM_ERROR, 0x11, 0x00)
-INTERNAL_TARGET_FAILURE = Sense(SenseKey.HARDWARE_ERROR, 0x44, 0x00)
-SPACE_ALLOCATION_FAILED_WRITE_PROTECT = Sense(SenseKey.DATA_PROTECT, 0x27, 0x07)
-LOGICAL_UNIT_DOES_NOT_RESPOND_TO_SELECTION = Sense(SenseKey.ABORTED_COMMAND, 0x05, 0x00)
-I_T_NEXUS_LOSS_OCCURRED = Sense(SenseKey.ABORTED_COMMAND, 0x29, 0x07)
-COMMAND_TIMEOUT_DURING_PROCESSING = Sense(SenseKey.ABORTED_COMMAND, 0x2E, 0x02)
-COMMANDS_CLEARED_BY_DEVICE_SERVER = Sense(SenseKey.ABORTED_COMMAND, 0x2F, 0x02)
+MEDIUM_NOT_PRESENT = Sense(0x02, 0x3A, 0x00)
+UNRECOVERED_READ_ERROR = Sense(0x03, 0x11, 0x00)
+INTERNAL_TARGET_FAILURE = Sense(0x04, 0x44, 0x00)
+SPACE_ALLOCATION_FAILED_WRITE_PROTECT = Sense(0x07, 0x27, 0x07)
+LOGICAL_UNIT_DOES_NOT_RESPOND_TO_SELECTION = Sense(0x0B, 0x05, 0x00)
+I_T_NEXUS_LOSS_OCCURRED = Sense(0x0B, 0x29, 0x07)
+COMMAND_TIMEOUT_DURING_PROCESSING = Sense(0x0B, 0x2E, 0x02)
+COMMANDS_CLEARED_BY_DEVICE_SERVER = Sense(0x0B, 0x2F, 0x02)

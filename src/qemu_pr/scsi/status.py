@@ -1,43 +1,21 @@
-"""How a command ends: status, sense data and the data it returned."""
+"""Status codes by name, and how a command ends."""
 
-from dataclasses import dataclass
 from enum import IntEnum
 
-from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi import status_codes
+from qemu_pr.scsi.completion import GOOD, RESERVATION_CONFLICT, Completion
+
+__all__ = ["GOOD", "RESERVATION_CONFLICT", "Completion", "Status"]
 
 
 class Status(IntEnum):
     """Status codes a logical unit completes a command with (SAM-5, 5.3.1)."""
 
-    GOOD = 0x00
-    CHECK_CONDITION = 0x02
-    CONDITION_MET = 0x04
-    BUSY = 0x08
-    RESERVATION_CONFLICT = 0x18
-    TASK_SET_FULL = 0x28
-    ACA_ACTIVE = 0x30
-    TASK_ABORTED = 0x40
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """What a command came to.
-
-    Attributes:
-        status: The status code; a value that `Status` lacks is kept as the device sent it.
-        sense: Sense data, at most 252 bytes; empty unless the status is CHECK CONDITION.
-        data: The data of a PERSISTENT RESERVE IN that ended with GOOD, else empty.
-    """
-
-    status: int
-    sense: bytes = b""
-    data: bytes = b""
-
-    @classmethod
-    def check_condition(cls, sense: Sense) -> "Completion":
-        """Complete a command with CHECK CONDITION and fixed-format sense data."""
-        return cls(Status.CHECK_CONDITION, sense.encode_fixed())
-
-
-GOOD = Completion(Status.GOOD)
-RESERVATION_CONFLICT = Completion(Status.RESERVATION_CONFLICT)
+    GOOD = status_codes.GOOD
+    CHECK_CONDITION = status_codes.CHECK_CONDITION
+    CONDITION_MET = status_codes.CONDITION_MET
+    BUSY = status_codes.BUSY
+    RESERVATION_CONFLICT = status_codes.RESERVATION_CONFLICT
+    TASK_SET_FULL = status_codes.TASK_SET_FULL
+    ACA_ACTIVE = status_codes.ACA_ACTIVE
+    TASK_ABORTED = status_codes.TASK_ABORTED

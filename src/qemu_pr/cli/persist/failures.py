@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from qemu_pr.scsi.commands import OutServiceAction, PersistentReserveIn, PersistentReserveOut
 from qemu_pr.scsi.errors import MalformedError
-from qemu_pr.scsi.sense import Sense, SenseKey
+from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.status import Completion, Status
 
 USAGE = 1
@@ -83,7 +84,7 @@ def _explain_sense(
     carried_out = sense.key in (SenseKey.NO_SENSE, SenseKey.RECOVERED_ERROR)
     if carried_out and isinstance(command, PersistentReserveOut):
         return None
-    key = sense.key.name.lower().replace("_", " ")
+    key = SenseKey(sense.key).name.lower().replace("_", " ")
     words = ": ".join(filter(None, (key, sense_text(sense))))
     code = (sense.key, sense.asc, sense.ascq)
     return Failure(
@@ -138,7 +139,7 @@ _CONFLICT: dict[int | None, str] = {
     OutServiceAction.PREEMPT_AND_ABORT: _NOT_REGISTERED,
 }
 
-_SENSE_KEYS = {
+_SENSE_KEYS: dict[int, int] = {
     SenseKey.NO_SENSE: 20,
     SenseKey.RECOVERED_ERROR: 21,
     SenseKey.NOT_READY: 2,
@@ -153,7 +154,7 @@ _SENSE_KEYS = {
     SenseKey.MISCOMPARE: 14,
 }
 
-_KEY_ADVICE = {
+_KEY_ADVICE: dict[int, str] = {
     SenseKey.NO_SENSE: f"the helper passed no data on; {_AGAIN}",
     SenseKey.RECOVERED_ERROR: f"the helper passed no data on; {_AGAIN}",
     SenseKey.NOT_READY: "wait until the disk is ready, then run the command again",
@@ -161,7 +162,7 @@ _KEY_ADVICE = {
     SenseKey.ABORTED_COMMAND: _AGAIN,
 }
 
-_CODE_ADVICE = {
+_CODE_ADVICE: dict[tuple[int, int, int], str] = {
     (SenseKey.ABORTED_COMMAND, 0x00, 0x06): (
         "the helper cannot send SCSI commands to it: it is no SCSI disk "
         "(a regular file needs qemu-pr-helper --simulate)"
