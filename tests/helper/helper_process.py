@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,9 +113,23 @@ def descriptors_of(pid: int) -> list[str]:
     return sorted(os.listdir(f"/proc/{pid}/fd"), key=int)
 
 
+def connections_of(pid: int) -> int:
+    """How many connections a process has accepted on Unix sockets with a path."""
+    connected = set()
+    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+        _, _, _, _, _, state, inode, *path = line.split()
+        if state == "03" and path:
+            connected.add(f"socket:[{inode}]")
+    count = 0
+    for fd in descriptors_of(pid):
+        with suppress(FileNotFoundError):  # closed by now
+            count += os.readlink(f"/proc/{pid}/fd/{fd}") in connected
+    return count
+
+
 def idle_descriptors(process: subprocess.Popen[str]) -> list[str]:
     """What our helper has open when all its connections have ended."""
-    wait_for(lambda: status_of(process.pid)["Threads"] == "1", "all connections end")
+    wait_for(lambda: connections_of(process.pid) == 0, "all connections end")
     return descriptors_of(process.pid)
 
 

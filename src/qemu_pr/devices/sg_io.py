@@ -5,10 +5,10 @@ import fcntl
 import struct
 from array import array
 
-from qemu_pr.scsi import sense
-from qemu_pr.scsi.commands import PERSISTENT_RESERVE_OUT
+from qemu_pr.scsi import sense, status_codes
+from qemu_pr.scsi.completion import RESERVATION_CONFLICT, Completion
+from qemu_pr.scsi.operation_codes import PERSISTENT_RESERVE_OUT
 from qemu_pr.scsi.sense import Sense
-from qemu_pr.scsi.status import RESERVATION_CONFLICT, Completion, Status
 
 SG_IO = 0x2285
 
@@ -33,12 +33,12 @@ def _check(reason: Sense) -> Completion:
 
 
 _FAILED = _check(sense.COMMAND_IO_PROCESS_TERMINATED)
-_BUSY = Completion(Status.BUSY)
+_BUSY = Completion(status_codes.BUSY)
 
 # How the kernel refuses a command, and what QEMU makes of it (scsi/utils.c). The block layer
 # reports a SCSI failure as an errno of its own: EBADE is a reservation conflict.
 _BY_ERRNO = {
-    errno.EDOM: Completion(Status.TASK_SET_FULL),
+    errno.EDOM: Completion(status_codes.TASK_SET_FULL),
     errno.ENODEV: _check(sense.INTERNAL_TARGET_FAILURE),
     errno.EREMOTEIO: _check(sense.INTERNAL_TARGET_FAILURE),
     errno.ENOMEM: _check(sense.INTERNAL_TARGET_FAILURE),
@@ -76,8 +76,14 @@ def is_transport_failure(completion: Completion) -> bool:
     return completion in _TRANSPORT_FAILURES
 
 
+_NO_DATA = bytes(IN_BUFFER_SIZE)
+
+
 class ScsiDisk:
     """The device behind a descriptor of /dev/sdX, /dev/sgX or what else understands SG_IO."""
+
+    def __init__(self) -> None:
+        self._spare: list[_Memory] = []  # as many as there have been commands at a time
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
         """Carry out one command; see `qemu_pr.devices.Device`.
@@ -85,38 +91,67 @@ class ScsiDisk:
         A descriptor that cannot take SCSI commands is answered with CHECK CONDITION, as QEMU's
         helper does: 05/24/00 for a block device of another kind, 0B/00/06 for all else.
         """
-        to_device = cdb[0] == PERSISTENT_RESERVE_OUT
-        command = array("B", cdb)
-        data = array("B", data_out if to_device else bytes(IN_BUFFER_SIZE))
-        sense_data = array("B", bytes(SENSE_BUFFER_SIZE))
-        header = bytearray(
-            _HEADER.pack(
-                ord("S"),
-                _SG_DXFER_TO_DEV if to_device else _SG_DXFER_FROM_DEV,
-                len(command),
-                SENSE_BUFFER_SIZE,
-                0,  # no scatter list
-                len(data),
-                data.buffer_info()[0],
-                command.buffer_info()[0],
-                sense_data.buffer_info()[0],
-                TIMEOUT,
-                *bytes(12),  # flags, pack_id, usr_ptr; the kernel fills in the rest
-            )
-        )
+        try:
+            memory = self._spare.pop()
+        except IndexError:
+            memory = _Memory()
+        header = memory.prepare(cdb, data_out)
         try:
             fcntl.ioctl(fd, SG_IO, header)
+            return memory.completion(header)
         except OSError as error:
             return _BY_ERRNO.get(error.errno or 0, _FAILED)
-        status, _, _, sense_size, host_status, driver_status, residual, _, _ = _HEADER.unpack(
-            header
-        )[-9:]
+        finally:
+            self._spare.append(memory)
+
+
+class _Memory:
+    """What the kernel reads and writes for one command; kept, because making it takes long."""
+
+    def __init__(self) -> None:
+        cdb = array("B", bytes(16))
+        data = array("B", _NO_DATA)
+        sense_data = array("B", bytes(SENSE_BUFFER_SIZE))
+        self._addresses = [memory.buffer_info()[0] for memory in (data, cdb, sense_data)]
+        self._cdb = memoryview(cdb)
+        self._data = memoryview(data)
+        self._sense = memoryview(sense_data)
+        self._in_header = self._header(_SG_DXFER_FROM_DEV, IN_BUFFER_SIZE)
+
+    def prepare(self, cdb: bytes, data_out: bytes) -> bytearray:
+        """Fill in a command, and give its header."""
+        self._cdb[:] = cdb
+        if cdb[0] == PERSISTENT_RESERVE_OUT:
+            self._data[: len(data_out)] = data_out
+            return bytearray(self._header(_SG_DXFER_TO_DEV, len(data_out)))
+        self._data[:] = _NO_DATA  # nobody gets to see what another command returned
+        return bytearray(self._in_header)
+
+    def completion(self, header: bytearray) -> Completion:
+        """Tell what became of the command."""
+        fields = _HEADER.unpack(header)
+        direction, size = fields[1], fields[5]
+        status, _, _, sense_size, host_status, driver_status, residual, _, _ = fields[-9:]
+        returned = max(0, size - residual) if direction == _SG_DXFER_FROM_DEV else 0
         return completion(
             status,
-            sense_data[:sense_size].tobytes(),
+            bytes(self._sense[:sense_size]),
             host_status,
             driver_status,
-            b"" if to_device else data[: max(0, len(data) - residual)].tobytes(),
+            bytes(self._data[:returned]),
+        )
+
+    def _header(self, direction: int, size: int) -> bytes:
+        return _HEADER.pack(
+            ord("S"),
+            direction,
+            len(self._cdb),
+            len(self._sense),
+            0,  # no scatter list
+            size,
+            *self._addresses,
+            TIMEOUT,
+            *bytes(12),  # flags, pack_id, usr_ptr; the kernel fills in the rest
         )
 
 
@@ -134,14 +169,14 @@ def completion(
         driver_status: How its driver fared, DRIVER_*.
         data: What the disk returned.
     """
-    if status == Status.CHECK_CONDITION and not sense_data:
+    if status == status_codes.CHECK_CONDITION and not sense_data:
         return _FAILED
-    if status != Status.GOOD:
-        return Completion(status, sense_data if status == Status.CHECK_CONDITION else b"")
+    if status != status_codes.GOOD:
+        return Completion(status, sense_data if status == status_codes.CHECK_CONDITION else b"")
     if host_status:
         return _BY_HOST_STATUS.get(host_status, _FAILED)
     if driver_status & 0x0F == _SG_ERR_DRIVER_TIMEOUT:
         return _BUSY
     if driver_status & 0x0F == _SG_ERR_DRIVER_SENSE:
-        return Completion(Status.CHECK_CONDITION, sense_data)
-    return Completion(Status.GOOD, data=data)
+        return Completion(status_codes.CHECK_CONDITION, sense_data)
+    return Completion(status_codes.GOOD, data=data)

@@ -1,49 +1,54 @@
 """One command on one descriptor, whatever the device: what the helper itself adds to it."""
 
+from __future__ import annotations
+
 import fcntl
 import os
 
-from qemu_pr.devices import Device, DeviceError
-from qemu_pr.helper.events import Events
-from qemu_pr.protocol import Request
-from qemu_pr.scsi.commands import PERSISTENT_RESERVE_OUT
+from qemu_pr.devices import DeviceError
+from qemu_pr.scsi.completion import Completion
+from qemu_pr.scsi.operation_codes import PERSISTENT_RESERVE_OUT
 from qemu_pr.scsi.sense import INVALID_OPERATION_CODE, LOGICAL_UNIT_COMMUNICATION_FAILURE
-from qemu_pr.scsi.status import Completion
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qemu_pr.devices import Device
+    from qemu_pr.helper.events import Events
+    from qemu_pr.protocol import Request
 
 
-def carry_out(device: Device, fd: int, request: Request, client: str, events: Events) -> Completion:
+def carry_out(device: Device, fd: int, request: Request, client: int, events: Events) -> Completion:
     """Carry out a request; whatever goes wrong becomes sense data.
 
     Args:
         device: Where to.
         fd: The descriptor that came with the request; the caller closes it.
         request: The request.
-        client: Who sent it, for the log.
+        client: The process that sent it, for the log.
         events: Where to report what happens.
     """
-    events("pr_helper_request", client, request.cdb.hex(), len(request.data_out))
+    if "pr_helper_request" in events.heard:
+        events("pr_helper_request", client, request.cdb.hex(), len(request.data_out))
     try:
-        completion = _permitted(device, fd, request)
+        if request.cdb[0] == PERSISTENT_RESERVE_OUT and _is_read_only(fd):
+            completion = Completion.check_condition(INVALID_OPERATION_CODE)
+        else:
+            completion = device.execute(fd, request.cdb, request.data_out)
     except DeviceError as error:
         events("pr_helper_command_fail", client, _path(fd), error)
         completion = error.completion
     except Exception as error:  # a defect in one device must not stop the guests of the others
         events("pr_helper_device_fail", client, repr(error))
         completion = Completion.check_condition(LOGICAL_UNIT_COMMUNICATION_FAILURE)
-    events(
-        "pr_helper_reply",
-        client,
-        completion.status,
-        completion.sense.hex() or "none",
-        len(completion.data),
-    )
+    if "pr_helper_reply" in events.heard:
+        events(
+            "pr_helper_reply",
+            client,
+            completion.status,
+            completion.sense.hex() or "none",
+            len(completion.data),
+        )
     return completion
-
-
-def _permitted(device: Device, fd: int, request: Request) -> Completion:
-    if request.cdb[0] == PERSISTENT_RESERVE_OUT and _is_read_only(fd):
-        return Completion.check_condition(INVALID_OPERATION_CODE)
-    return device.execute(fd, request.cdb, request.data_out)
 
 
 def _is_read_only(fd: int) -> bool:

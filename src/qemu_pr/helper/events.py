@@ -12,6 +12,9 @@ EVENTS = {
     "pr_helper_listen": (VERBOSE, "listening on {}"),
     "pr_helper_accept": (VERBOSE, "client {}: connected"),
     "pr_helper_accept_fail": (NORMAL, "cannot take a connection: {}"),
+    "pr_helper_crowd": (NORMAL, "client {}: has {} of {} connections; its oldest are closed"),
+    "pr_helper_thread_fail": (NORMAL, "cannot start a thread, so a slow disk delays others: {}"),
+    "pr_helper_fail": (NORMAL, "a defect of the helper, which stops: {}"),
     "pr_helper_request": (DEBUG, "client {}: CDB {}, {} bytes of parameter list"),
     "pr_helper_reply": (DEBUG, "client {}: status {:#04x}, sense {}, {} bytes of data"),
     "pr_helper_device_fail": (NORMAL, "client {}: a command failed in the helper: {}"),
@@ -31,6 +34,9 @@ class Events:
         verbosity: Which events are logged on stderr, QUIET to DEBUG.
         traced: Names of the events that are traced, whatever the verbosity.
         trace_file: Where traced events are written; stderr if None.
+
+    Attributes:
+        heard: Names of the events that are written down at all; no other has to be reported.
     """
 
     def __init__(
@@ -42,6 +48,7 @@ class Events:
         self._logged = {name for name, (level, _) in EVENTS.items() if level <= verbosity}
         self._traced = frozenset(traced)
         self._trace_file = trace_file
+        self.heard = self._logged | self._traced
 
     def __call__(self, name: str, *values: object) -> None:
         """Report an event.
@@ -50,6 +57,8 @@ class Events:
             name: A name of the table.
             values: What its text has places for.
         """
+        if name not in self.heard:
+            return
         if name in self._logged:
             _write(sys.stderr, f"qemu-pr-helper: {EVENTS[name][1].format(*values)}\n")
         if name in self._traced:

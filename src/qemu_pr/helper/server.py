@@ -1,32 +1,43 @@
-"""Serving clients: a thread a connection, so that a disk that hangs stalls its own guest only."""
+"""Serving clients: one thread polls and carries out commands, and a slow disk gets its own.
+
+The life of a thread has three parts. First it stands by. When the thread that polls is held up by a
+disk, or finds a connection whose disk is known to be slow, the one that stands by takes over the
+polling, and starts the next one to stand by. And when it is itself held up, it keeps the connection
+that held it up, and ends when that is fast again, idle, or closed. So two threads serve fast disks,
+and one more serves each disk that is slow at the moment.
+"""
 
 import os
+import resource
 import select
-import socket
-import struct
-import threading
-from array import array
+from _thread import start_new_thread
 from contextlib import suppress
+from time import monotonic
 
 from qemu_pr.devices import Device
-from qemu_pr.helper.carry_out import carry_out
+from qemu_pr.helper import StartError
+from qemu_pr.helper.baton import Baton
+from qemu_pr.helper.connection import Connection
 from qemu_pr.helper.events import Events
 from qemu_pr.helper.listen import Listener
 from qemu_pr.helper.stop_signals import StopSignals, block_in_this_thread
-from qemu_pr.protocol import HANDSHAKE, ProtocolError, RequestReader, encode_reply
 
-# A message carries 253 descriptors at most (SCM_MAX_FD). With room for all of them none is lost,
-# and every one can be closed.
-_ANCILLARY_SIZE = socket.CMSG_SPACE(253 * array("i").itemsize)
+DEFAULT_CONNECTIONS = 4096
+DEFAULT_REQUEST_TIMEOUT = 30
 
-# A client that sends commands and takes no replies gets this much time, in seconds; struct timeval.
-# Replies to QEMU never wait: it sends one command at a time, and the kernel buffers a reply.
-_SEND_TIMEOUT = struct.pack("@ll", 5, 0)
-
-_PAUSE_AFTER_ACCEPT_ERROR = 100  # milliseconds
+_ALERT = 60e-6  # seconds from the beginning of a command on
+_PAUSE_AFTER_ACCEPT_ERROR = 0.1  # seconds
+_OTHER_DESCRIPTORS = 64  # those that are no connections: of disks, above all
 
 
-def serve(listener: Listener, device: Device, stop: StopSignals, events: Events) -> bool:
+def serve(
+    listener: Listener,
+    device: Device,
+    stop: StopSignals,
+    events: Events,
+    connections: int = DEFAULT_CONNECTIONS,
+    request_timeout: float = DEFAULT_REQUEST_TIMEOUT,
+) -> bool:
     """Serve clients until a stop signal comes; then close the listener and finish all commands.
 
     A command that the kernel does not let go of can take forever: then a second signal ends the
@@ -37,162 +48,291 @@ def serve(listener: Listener, device: Device, stop: StopSignals, events: Events)
         device: What carries their commands out, in any thread.
         stop: The signals.
         events: Where to report what happens.
+        connections: How many to keep; further ones take the place of older ones.
+        request_timeout: How long a client may take to send a request, in seconds.
 
     Returns:
-        Whether all commands were finished; False if a second signal came first.
+        Whether all commands were finished; False if a second signal came first, or the helper has
+        a defect.
+
+    Raises:
+        StartError: The system gives this process no further thread.
     """
-    connections = _Connections(stop)
-    _accept_until_stopped(listener.socket, device, connections, stop, events)
-    listener.close()
-    events("pr_helper_stop", len(connections))
-    connections.finish()
-    while len(connections):
-        if stop.wait():
-            events("pr_helper_abandon", len(connections))
+    server = _Server(
+        listener, device, stop, events, _fitting_descriptors(connections), request_timeout
+    )
+    server.start()
+    while not stop.wait():
+        if server.has_failed:
+            return False
+    server.stop()
+    while not server.is_over:
+        if stop.wait() or server.has_failed:
+            events("pr_helper_abandon", len(server.connections))
             return False
     return True
 
 
-class _Connections:
-    """The open connections; every thread takes its own out when it ends."""
+def _fitting_descriptors(connections: int) -> int:
+    """Have the system allow the descriptors for so many connections, or give how many it allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = connections + _OTHER_DESCRIPTORS
+    if soft < needed:
+        soft = min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(1, min(connections, soft - _OTHER_DESCRIPTORS))
 
-    def __init__(self, stop: StopSignals) -> None:
+
+class _Server:
+    """What the threads share.
+
+    Attributes:
+        connections: The open ones by descriptor, the oldest first.
+        is_over: Whether it was stopped, and all connections have ended.
+        has_failed: Whether there was an error that must not be.
+    """
+
+    def __init__(
+        self,
+        listener: Listener,
+        device: Device,
+        stop: StopSignals,
+        events: Events,
+        most_connections: int,
+        request_timeout: float,
+    ) -> None:
+        self.connections: dict[int, Connection] = {}
+        self.is_over = False
+        self.has_failed = False
+        self._listener = listener
+        self._device = device
         self._stop = stop
-        self._lock = threading.Lock()
-        self._open: set[socket.socket] = set()
+        self._events = events
+        self._most_connections = most_connections
+        self._request_timeout = request_timeout
+        self._baton = Baton()
+        self._has_standby = False
+        self._lacks_threads = False
+        self._at: Connection | None = None  # what the baton was laid down for
+        self._half_sent: dict[Connection, None] = {}  # of those that are polled, the longest first
+        self._overloaded = False
+        self._accept_again: float | None = None  # the time, while no connection can be had
+        self._crowd = 0  # the process that had to make room last
+        self._stopping = False
+        self._stopped = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._epoll = select.epoll()
+        self._epoll.register(self._stopped, select.EPOLLIN)
+        self._epoll.register(listener.socket, select.EPOLLIN)
 
-    def __len__(self) -> int:
-        return len(self._open)
+    def start(self) -> None:
+        """Start the thread that polls."""
+        if not self._recruit():
+            raise StartError("the system allows no further thread; see ulimit -u")
 
-    def add(self, connection: socket.socket) -> None:
-        with self._lock:
-            self._open.add(connection)
+    def stop(self) -> None:
+        """Have the thread that polls take no further clients, and finish all commands."""
+        os.eventfd_write(self._stopped, 1)
 
-    def close(self, connection: socket.socket) -> None:
-        with self._lock:
-            self._open.remove(connection)
-            connection.close()
-        self._stop.wake()
+    # The life of a thread
 
-    def finish(self) -> None:
-        """Let no further command in: what was sent is answered, then comes the end of the stream.
+    def _live(self) -> None:
+        block_in_this_thread()
+        taken = self._baton.wait()
+        self._has_standby = False
+        if taken and self._at:
+            self._part_with(self._at)
+            taken.release()
+        self._recruit()
+        try:
+            if kept := self._poll():
+                self._keep(kept)
+        except Exception as error:  # a defect: better none than a helper that does not poll
+            self._events("pr_helper_fail", repr(error))
+            self.has_failed = True
+            self._stop.wake()
 
-        A client that sends nevertheless gets EPIPE. QEMU then connects again and sends the same
-        command to the next helper.
+    def _recruit(self) -> bool:
+        """Have a thread standing by; False if the system gives none."""
+        if not self._has_standby:
+            self._has_standby = True
+            try:
+                start_new_thread(self._live, ())
+                self._lacks_threads = False
+            except RuntimeError as error:
+                self._has_standby = False
+                if not self._lacks_threads:
+                    self._events("pr_helper_thread_fail", error)
+                self._lacks_threads = True
+        return self._has_standby
+
+    def _poll(self) -> Connection | None:
+        """Advance connections until one holds this thread up; give that one."""
+        while not self.is_over:
+            for fd, _ in self._ready():
+                connection = self.connections.get(fd)
+                if connection is None:
+                    self._poll_other(fd)
+                elif connection.is_slow and self._pass_on(connection):
+                    return connection
+                else:
+                    self._at = connection
+                    laid_down = self._baton.lay_down()
+                    connection.advance(wait=False)
+                    if not self._baton.pick_up(laid_down):
+                        connection.count_as_slow()
+                        return connection
+                    if connection.ended or connection.half_sent_since or self._half_sent:
+                        self._look_after(connection)
+        return None
+
+    def _ready(self) -> list[tuple[int, int]]:
+        """Wait for clients; give the descriptors where there is something to do.
+
+        Behind a command the next one often comes at once. To look for it for a while costs both
+        sides less time than to be woken.
         """
-        with self._lock:
-            for connection in self._open:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RD)
+        patience = self._patience()
+        ready = self._epoll.poll(0)
+        while not ready and monotonic() - self._baton.laid_down_at < _ALERT:
+            os.sched_yield()
+            ready = self._epoll.poll(0)
+        return ready or self._epoll.poll(patience)
 
+    def _keep(self, connection: Connection) -> None:
+        """Advance a connection that is not polled, as long as it is slow."""
+        while connection.is_slow and not connection.ended:
+            came = connection.advance(wait=True)
+            if connection.half_sent_since:
+                self._refuse_if_late(connection, monotonic())
+            elif not came:
+                break
+        if connection.ended:
+            self._close(connection)
+        else:
+            self._epoll.register(connection, select.EPOLLIN)
 
-def _accept_until_stopped(
-    listening: socket.socket,
-    device: Device,
-    connections: _Connections,
-    stop: StopSignals,
-    events: Events,
-) -> None:
-    poller = select.poll()
-    poller.register(listening, select.POLLIN)
-    poller.register(stop, select.POLLIN)
-    overloaded = False
-    while True:
-        ready = [fd for fd, _ in poller.poll()]
-        if stop.fileno() in ready and stop.wait():
+    # What the polling thread does
+
+    def _pass_on(self, connection: Connection) -> bool:
+        """Leave the polling to the thread that stands by, and a connection to this one.
+
+        Returns:
+            False if there is no other thread.
+        """
+        if not self._recruit():
+            return False
+        self._part_with(connection)
+        self._baton.pass_on()
+        return True
+
+    def _look_after(self, connection: Connection) -> None:
+        if connection.ended:
+            self._half_sent.pop(connection, None)
+            self._close(connection)
+        elif connection.half_sent_since:
+            self._half_sent[connection] = None
+        else:
+            self._half_sent.pop(connection, None)
+
+    def _part_with(self, connection: Connection) -> None:
+        """Leave a connection to the thread that keeps it."""
+        self._half_sent.pop(connection, None)
+        with suppress(OSError, ValueError):  # that thread has closed it by now
+            self._epoll.unregister(connection)
+
+    def _close(self, connection: Connection) -> None:
+        del self.connections[connection.fileno()]
+        connection.close()
+        self._end_if_over()
+
+    def _patience(self) -> float | None:
+        """Do what the time has come for; give the seconds until there is more of that."""
+        if not self._half_sent and self._accept_again is None:
+            return None
+        now = monotonic()
+        pause = None
+        if self._accept_again is not None:
+            pause = self._accept_again - now
+            if pause <= 0:
+                pause = self._accept_again = None
+                self._epoll.register(self._listener.socket, select.EPOLLIN)
+        while self._half_sent:
+            connection = next(iter(self._half_sent))
+            left = self._refuse_if_late(connection, now)
+            if left > 0:
+                return left if pause is None else min(left, pause)
+            del self._half_sent[connection]
+            self._close(connection)
+        return pause
+
+    def _refuse_if_late(self, connection: Connection, now: float) -> float:
+        """Break off a request that takes too long to come; give the seconds that it has left."""
+        left = connection.half_sent_since + self._request_timeout - now
+        if left <= 0:
+            connection.refuse(f"no whole request came within {self._request_timeout:g} seconds")
+        return left
+
+    def _poll_other(self, fd: int) -> None:
+        if fd == self._stopped:
+            self._epoll.unregister(fd)
+            self._finish()
+        elif not self._stopping:
+            self._accept()
+
+    def _finish(self) -> None:
+        if self._accept_again is None:
+            self._epoll.unregister(self._listener.socket)
+        self._accept_again = None
+        self._listener.close()
+        self._events("pr_helper_stop", len(self.connections))
+        self._stopping = True
+        for connection in list(self.connections.values()):
+            connection.finish()
+        self._end_if_over()
+
+    def _end_if_over(self) -> None:
+        if self._stopping and not self.connections:
+            self.is_over = True
+            self._stop.wake()
+
+    def _accept(self) -> None:
+        try:
+            connected, _ = self._listener.socket.accept()
+        except BlockingIOError:  # another process was faster
             return
-        try:
-            connection, _ = listening.accept()
-        except BlockingIOError:  # only the end of a connection, or another process was faster
-            continue
         except OSError as error:  # out of descriptors, most likely
-            if not overloaded:
-                events("pr_helper_accept_fail", error.strerror)
-            overloaded = True
-            if stop.wait(_PAUSE_AFTER_ACCEPT_ERROR):
-                return
-            continue
-        overloaded = False
-        connections.add(connection)
-        thread = threading.Thread(
-            target=_serve_client, args=(connection, device, connections, events), daemon=True
-        )
+            if not self._overloaded:
+                self._events("pr_helper_accept_fail", error.strerror)
+            self._overloaded = True
+            self._epoll.unregister(self._listener.socket)
+            self._accept_again = monotonic() + _PAUSE_AFTER_ACCEPT_ERROR
+            return
+        self._overloaded = False
         try:
-            thread.start()
-        except RuntimeError as error:  # out of threads
-            events("pr_helper_accept_fail", error)
-            connections.close(connection)
+            connection = Connection(connected, self._device, self._events)
+        except OSError:  # it went away
+            connected.close()
+            return
+        if len(self.connections) >= self._most_connections:
+            self._make_room()
+        self.connections[connection.fileno()] = connection
+        self._half_sent[connection] = None
+        self._epoll.register(connection, select.EPOLLIN)
 
+    def _make_room(self) -> None:
+        """Finish the oldest connection of the process that has most of them.
 
-def _serve_client(
-    connection: socket.socket, device: Device, connections: _Connections, events: Events
-) -> None:
-    block_in_this_thread()
-    client = "?"
-    try:
-        client = _name(connection)
-        events("pr_helper_accept", client)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _SEND_TIMEOUT)
-        _converse(connection, device, client, events)
-    except ProtocolError as error:
-        events("pr_helper_refuse", client, error)
-    except BlockingIOError:
-        events("pr_helper_refuse", client, "it does not take its replies")
-    except ConnectionError:
-        events("pr_helper_close", client)
-    except Exception as error:  # this client's loss only
-        events("pr_helper_refuse", client, repr(error))
-    else:
-        events("pr_helper_close", client)
-    finally:
-        connections.close(connection)
-
-
-def _converse(connection: socket.socket, device: Device, client: str, events: Events) -> None:
-    """Answer requests until the stream ends or an error is raised."""
-    reader = RequestReader()
-    held: list[int] = []  # the descriptors of the request that is being read
-    connection.sendall(HANDSHAKE)
-    try:
-        while True:
-            data, descriptors = _receive(connection, reader.wanted)
-            count = len(descriptors)
-            if reader.takes_descriptor:
-                held += descriptors
-            else:
-                _close(descriptors)
-            if not data:
-                return
-            if request := reader.feed(data, count):
-                completion = carry_out(device, held[0], request, client, events)
-                _close(held)
-                connection.sendall(encode_reply(request, completion))
-    finally:
-        _close(held)
-
-
-def _receive(connection: socket.socket, size: int) -> tuple[bytes, list[int]]:
-    """Read bytes, and all descriptors that came with them; no bytes at the end of the stream."""
-    data, ancillary, flags, _ = connection.recvmsg(size, _ANCILLARY_SIZE, socket.MSG_CMSG_CLOEXEC)
-    received = array("i")
-    for level, kind, payload in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            received.frombytes(payload)
-    descriptors = received.tolist()
-    if flags & socket.MSG_CTRUNC:  # this process has as many open as it may
-        _close(descriptors)
-        raise ProtocolError("its descriptors do not fit into the helper any more")
-    return data, descriptors
-
-
-def _close(descriptors: list[int]) -> None:
-    """Close and forget; Linux has closed a descriptor even if it reports an error."""
-    while descriptors:
-        with suppress(OSError):
-            os.close(descriptors.pop())
-
-
-def _name(connection: socket.socket) -> str:
-    """The process ID of the client; its user may have many."""
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    return str(struct.unpack("@iII", credentials)[0])
+        So whoever connects without end is in nobody's way but its own, and a client that loses its
+        connection all the same connects again.
+        """
+        staying = [one for one in list(self.connections.values()) if not one.is_finished]
+        counts: dict[int, int] = {}
+        for connection in staying:
+            counts[connection.client] = counts.get(connection.client, 0) + 1
+        if not counts:
+            return
+        crowd = max(counts, key=counts.__getitem__)
+        if crowd != self._crowd:
+            self._crowd = crowd
+            self._events("pr_helper_crowd", crowd, counts[crowd], self._most_connections)
+        next(one for one in staying if one.client == crowd).finish()

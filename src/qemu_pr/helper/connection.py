@@ -1,0 +1,206 @@
+"""One client: what it sends becomes commands, and what they come to becomes replies."""
+
+from __future__ import annotations
+
+import _socket as socket  # socket and the enum that it needs take a third of the time to start
+import os
+import struct
+from array import array
+from time import monotonic
+
+from qemu_pr.helper.carry_out import carry_out
+from qemu_pr.protocol import HANDSHAKE, ProtocolError, RequestReader, encode_reply
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qemu_pr.devices import Device
+    from qemu_pr.helper.events import Events
+    from qemu_pr.protocol import Request
+
+IDLE_AFTER = 1
+"""How long `Connection.advance` waits for a client, in seconds."""
+
+SLOW = 100e-6
+"""From how many seconds on a command counts as slow: about what it costs to change threads."""
+
+_FEWEST_SLOW, _MOST_SLOW = 2, 8
+
+# A message carries 253 descriptors at most (SCM_MAX_FD). With room for all of them none is lost,
+# and every one can be closed.
+_ANCILLARY_SIZE = socket.CMSG_SPACE(253 * array("i").itemsize)
+_RECEIVE = socket.MSG_CMSG_CLOEXEC
+_RECEIVE_NOW = socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
+
+
+class Connection:
+    """A connection to a client, used by one thread at a time.
+
+    Args:
+        connected: The socket, which blocks.
+        device: What carries out the commands.
+        events: Where to report what happens.
+
+    Raises:
+        OSError: The connection broke.
+
+    Attributes:
+        client: The client's process ID; its user may have many.
+        half_sent_since: When the request that is being received began, by the monotonic clock; 0.0
+            if none is. The handshake counts as one.
+        ended: Whether there is nothing more to `advance`.
+        is_finished: Whether it takes no further commands.
+        is_slow: Whether the next command is likely to wait for its disk.
+    """
+
+    __slots__ = (
+        "_device",
+        "_events",
+        "_held",
+        "_reader",
+        "_slow",
+        "_socket",
+        "client",
+        "ended",
+        "half_sent_since",
+        "is_finished",
+        "is_slow",
+    )
+
+    def __init__(self, connected: socket.socket, device: Device, events: Events) -> None:
+        self._socket = connected
+        self._device = device
+        self._events = events
+        self._reader = RequestReader()
+        self._held: list[int] = []  # the descriptors of the request that is being read
+        self._slow = 0
+        self.is_slow = False
+        self.client = _process_of(connected)
+        self.half_sent_since = monotonic()
+        self.ended = False
+        self.is_finished = False
+        events("pr_helper_accept", self.client)
+        connected.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", IDLE_AFTER, 0)
+        )
+        connected.send(HANDSHAKE, socket.MSG_DONTWAIT)
+
+    def fileno(self) -> int:
+        """The descriptor of the socket; -1 once it is closed."""
+        return self._socket.fileno()
+
+    def count_as_slow(self) -> None:
+        """Count the next few commands as slow, however fast they are."""
+        self._slow = _MOST_SLOW
+        self.is_slow = True
+
+    def advance(self, *, wait: bool) -> bool:
+        """Read once; if that completes a request, carry it out and reply.
+
+        A reply never waits. QEMU sends one command at a time, so that the kernel has room for its
+        reply; a client that sends more and takes no replies is disconnected.
+
+        Args:
+            wait: Wait for the client up to `IDLE_AFTER` seconds.
+
+        Returns:
+            False if there was nothing to read.
+        """
+        reader = self._reader
+        try:
+            data, ancillary, result_flags, _ = self._socket.recvmsg(
+                reader.wanted, _ANCILLARY_SIZE, _RECEIVE if wait else _RECEIVE_NOW
+            )
+        except BlockingIOError:
+            return False
+        except OSError:
+            self._end()
+            return True
+        try:
+            count = 0
+            if ancillary:  # SCM_RIGHTS: no socket option asks for anything else
+                descriptors = array("i", ancillary[0][2]).tolist()
+                count = len(descriptors)
+                if reader.takes_descriptor:
+                    self._held += descriptors
+                else:
+                    _close(descriptors)
+            if result_flags & socket.MSG_CTRUNC:  # this process has as many open as it may
+                raise ProtocolError("its descriptors do not fit into the helper any more")
+            if not data:
+                self._end()
+            elif request := reader.feed(data, count):
+                self._answer(request)
+                self.half_sent_since = 0.0
+            elif reader.is_idle:
+                self.half_sent_since = 0.0
+            elif not self.half_sent_since:
+                self.half_sent_since = monotonic()
+        except ProtocolError as error:
+            self.refuse(str(error))
+        except BlockingIOError:
+            self.refuse("it does not take its replies")
+        except ConnectionError:
+            self._end()
+        except Exception as error:  # this client's loss only
+            self.refuse(repr(error))
+        return True
+
+    def refuse(self, reason: str) -> None:
+        """Break off, and report why."""
+        self._events("pr_helper_refuse", self.client, reason)
+        self.ended = True
+
+    def finish(self) -> None:
+        """Let no further command in: what was sent is answered, then comes the end of the stream.
+
+        A client that sends nevertheless gets EPIPE. QEMU then connects again and sends the same
+        command to the helper that it finds. Safe in any thread.
+        """
+        self.is_finished = True
+        try:
+            self._socket.shutdown(socket.SHUT_RD)
+        except OSError:  # it is closed by now
+            pass
+
+    def close(self) -> None:
+        """Close the connection and all descriptors that came through it."""
+        _close(self._held)
+        self._socket.close()
+
+    def _answer(self, request: Request) -> None:
+        began = monotonic()
+        completion = carry_out(self._device, self._held[0], request, self.client, self._events)
+        slow = monotonic() - began > SLOW
+        if slow or self._slow:
+            self._count(slow)
+        _close(self._held)
+        reply = encode_reply(request, completion)
+        if self._socket.send(reply, socket.MSG_DONTWAIT) < len(reply):
+            raise BlockingIOError
+
+    def _count(self, slow: bool) -> None:
+        """Count a command.
+
+        The second slow one makes the connection slow, until as many were fast.
+        """
+        self._slow = min(self._slow + 1, _MOST_SLOW) if slow else self._slow - 1
+        self.is_slow = self._slow >= (1 if self.is_slow else _FEWEST_SLOW)
+
+    def _end(self) -> None:
+        self._events("pr_helper_close", self.client)
+        self.ended = True
+
+
+def _close(descriptors: list[int]) -> None:
+    """Close and forget; Linux has closed a descriptor even if it reports an error."""
+    while descriptors:
+        try:
+            os.close(descriptors.pop())
+        except OSError:
+            pass
+
+
+def _process_of(connected: socket.socket) -> int:
+    credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    process: int = struct.unpack("@iII", credentials)[0]
+    return process
