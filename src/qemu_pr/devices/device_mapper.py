@@ -5,6 +5,10 @@ import stat
 
 _MAP = b"mpath-"  # how libmultipath begins a multipath map's UUID
 
+# Device mapper's block major number is one of those that Linux assigns at run time, from 254 down
+# to 234 and then above 383 (admin-guide/devices.txt). Most disks have a fixed one below.
+_FIRST_DYNAMIC_MAJOR = 234
+
 
 def is_multipath_map(fd: int) -> bool:
     """Tell from the descriptor alone whether it is open on a multipath map.
@@ -12,7 +16,7 @@ def is_multipath_map(fd: int) -> bool:
     Other device-mapper devices are none, nor are partitions of a map.
     """
     status = os.fstat(fd)
-    if not stat.S_ISBLK(status.st_mode):
+    if not stat.S_ISBLK(status.st_mode) or os.major(status.st_rdev) < _FIRST_DYNAMIC_MAJOR:
         return False
     try:
         uuid = os.open(f"{_directory(status.st_rdev)}/dm/uuid", os.O_RDONLY | os.O_CLOEXEC)
