@@ -24,9 +24,9 @@ from __future__ import annotations
 
 import struct
 
-from qemu_pr.scsi import status_codes
+from qemu_pr.scsi import codes
+from qemu_pr.scsi.codes import PERSISTENT_RESERVE_IN, PERSISTENT_RESERVE_OUT
 from qemu_pr.scsi.completion import Completion
-from qemu_pr.scsi.operation_codes import PERSISTENT_RESERVE_IN, PERSISTENT_RESERVE_OUT
 from qemu_pr.value import Value
 
 TYPE_CHECKING = False
@@ -92,7 +92,7 @@ def encode_reply(request: Request, completion: Completion) -> bytes:
         completion: What the device answered; of its sense data the first 96 bytes are sent.
     """
     data = b""
-    if completion.status == status_codes.GOOD and request.cdb[0] == PERSISTENT_RESERVE_IN:
+    if completion.status == codes.GOOD and request.cdb[0] == PERSISTENT_RESERVE_IN:
         data = completion.data[: request.data_size]
     return _REPLY_HEAD.pack(completion.status, len(data), completion.sense) + data
 
@@ -231,11 +231,11 @@ class ReplyReader(_PartReader):
         status, size, sense = _REPLY_HEAD.unpack(part)
         if not 0 <= status <= 0xFF:
             raise ProtocolError(f"the helper answers with status {status}, which is not one byte")
-        returns_data = self._request.cdb[0] == PERSISTENT_RESERVE_IN and status == status_codes.GOOD
+        returns_data = self._request.cdb[0] == PERSISTENT_RESERVE_IN and status == codes.GOOD
         most = self._request.data_size if returns_data else 0
         if not 0 <= size <= most:
             raise ProtocolError(f"the helper returns {size} bytes of data; at most {most} fit")
-        self._head = Completion(status, sense if status == status_codes.CHECK_CONDITION else b"")
+        self._head = Completion(status, sense if status == codes.CHECK_CONDITION else b"")
         if not size:
             return self._head
         self.wanted = size

@@ -211,7 +211,7 @@ def test_of_many_that_listen_at_once_one_wins(path, folder, left_behind):
             assert len(winners) == 1
             with socket.socket(socket.AF_UNIX) as client:
                 client.connect(path)
-                winners[0].socket.accept()[0].close()
+                os.close(winners[0].socket._accept()[0])
             winners[0].close()
             assert os.listdir(folder) == []
 

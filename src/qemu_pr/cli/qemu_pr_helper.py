@@ -1,19 +1,30 @@
-"""The program `qemu-pr-helper`: a drop-in for the one that comes with QEMU."""
+"""The program `qemu-pr-helper`: a drop-in for the one that comes with QEMU.
 
-import argparse
-import grp
+What is imported at the top of the modules that it loads is on the way to the first answer, so it is
+little: enum, typing, dataclasses and argparse each take as long as a quarter of Python's own start
+or more. docs/reference/performance.rst has the figures.
+"""
+
+from __future__ import annotations
+
 import os
-import pwd
-import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import NoReturn, TextIO
 
 from qemu_pr import __version__
+from qemu_pr.cli import plain_options
 from qemu_pr.helper import StartError, listen
 from qemu_pr.helper.devices import Simulation
 from qemu_pr.helper.events import DEBUG, EVENTS, NORMAL, QUIET, Events
 from qemu_pr.helper.life_cycle import DEFAULT_PID_FILE, DEFAULT_SOCKET, Settings, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    import signal
+    from collections.abc import Callable, Sequence
+    from typing import Any, NoReturn, TextIO
+else:
+    import _signal as signal  # without enum
 
 PROGRAM = "qemu-pr-helper"
 
@@ -23,17 +34,67 @@ finishes the commands in flight and exits with status 0. A second signal makes
 it exit at once, with status 1.
 """
 
-
-class _HelperParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Print the error and where to read on, and exit with status 1, as the C helper does."""
-        hint = f"{PROGRAM}: Try `{PROGRAM} --help' for more information."
-        self.exit(1, f"{PROGRAM}: {message}\n{hint}\n")
+# What argparse's add_argument is given for each option.
+OPTIONS: dict[tuple[str, ...], dict[str, Any]] = {
+    ("-h", "--help"): {"action": "help", "help": "display this help and exit"},
+    ("-V", "--version"): {
+        "action": "version",
+        "version": f"{PROGRAM} {__version__}",
+        "help": "display the version and exit",
+    },
+    ("-d", "--daemon"): {"action": "store_true", "help": "run in the background"},
+    ("-f", "--pidfile"): {
+        "metavar": "PATH",
+        "help": f"write the process ID to this file (default with -d: {DEFAULT_PID_FILE})",
+    },
+    ("-k", "--socket"): {
+        "metavar": "PATH",
+        "help": f"listen on this Unix socket; an absolute path (default: {DEFAULT_SOCKET})",
+    },
+    ("-T", "--trace"): {
+        "metavar": "TRACE",
+        "action": "append",
+        "default": [],
+        "help": "trace events: [[enable=]PATTERN][,events=FILE][,file=FILE]; 'help' lists them",
+    },
+    ("-u", "--user"): {"metavar": "USER", "help": "become this user, by name or number"},
+    ("-g", "--group"): {"metavar": "GROUP", "help": "become this group, by name or number"},
+    ("-q", "--quiet"): {
+        "action": "store_true",
+        "help": "log nothing but why it could not start",
+    },
+    ("-v", "--verbose"): {
+        "action": "count",
+        "default": 0,
+        "help": "log connections, too; twice: every command",
+    },
+    ("--no-multipath",): {
+        "action": "store_true",
+        "help": "treat multipath maps like other disks: reserve on one path of several",
+    },
+    ("--simulate",): {
+        "metavar": "STATE",
+        "help": "answer commands on regular files as a simulated disk;"
+        " its reservations are kept in the file STATE",
+    },
+    ("--initiator",): {
+        "metavar": "NAME",
+        "help": "with --simulate: this host's name, naa.<16 hex digits> or iqn.<...>",
+    },
+}
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Give the parser, which also makes the man page."""
-    parser = _HelperParser(
+    import argparse
+
+    class HelperParser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            """Print the error and where to read on, and exit with 1, as the C helper does."""
+            hint = f"{PROGRAM}: Try `{PROGRAM} --help' for more information."
+            self.exit(1, f"{PROGRAM}: {message}\n{hint}\n")
+
+    parser = HelperParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} [OPTIONS]",
         description="Carry out persistent reservation commands for QEMU,"
@@ -42,62 +103,8 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
     )
-    option = parser.add_argument
-    option("-h", "--help", action="help", help="display this help and exit")
-    option(
-        "-V",
-        "--version",
-        action="version",
-        version=f"{PROGRAM} {__version__}",
-        help="display the version and exit",
-    )
-    option("-d", "--daemon", action="store_true", help="run in the background")
-    option(
-        "-f",
-        "--pidfile",
-        metavar="PATH",
-        help=f"write the process ID to this file (default with -d: {DEFAULT_PID_FILE})",
-    )
-    option(
-        "-k",
-        "--socket",
-        metavar="PATH",
-        help=f"listen on this Unix socket; an absolute path (default: {DEFAULT_SOCKET})",
-    )
-    option(
-        "-T",
-        "--trace",
-        metavar="TRACE",
-        action="append",
-        default=[],
-        help="trace events: [[enable=]PATTERN][,events=FILE][,file=FILE]; 'help' lists them",
-    )
-    option("-u", "--user", metavar="USER", help="become this user, by name or number")
-    option("-g", "--group", metavar="GROUP", help="become this group, by name or number")
-    option("-q", "--quiet", action="store_true", help="log nothing but why it could not start")
-    option(
-        "-v",
-        "--verbose",
-        action="count",
-        default=0,
-        help="log connections, too; twice: every command",
-    )
-    option(
-        "--no-multipath",
-        action="store_true",
-        help="treat multipath maps like other disks: reserve on one path of several",
-    )
-    option(
-        "--simulate",
-        metavar="STATE",
-        help="answer commands on regular files as a simulated disk;"
-        " its reservations are kept in the file STATE",
-    )
-    option(
-        "--initiator",
-        metavar="NAME",
-        help="with --simulate: this host's name, naa.<16 hex digits> or iqn.<...>",
-    )
+    for names, settings in OPTIONS.items():
+        parser.add_argument(*names, **settings)
     return parser
 
 
@@ -113,12 +120,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     _open_standard_descriptors()
     try:
-        options = _parse(arguments)
-        if "help" in options.trace:
+        options = _parse(sys.argv[1:] if arguments is None else arguments)
+        if "help" in options["trace"]:
             print("\n".join(EVENTS))
             return 0
-        settings = _settings(options)
-        return run(settings, _events(options))
+        return run(_settings(options), _events(options))
     except StartError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
@@ -131,7 +137,14 @@ def _open_standard_descriptors() -> None:
     os.close(fd)
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parse(arguments: Sequence[str]) -> dict[str, Any]:
+    options = plain_options.read(OPTIONS, arguments)
+    if options is None or (options["initiator"] is not None and options["simulate"] is None):
+        return _parse_any(arguments)
+    return options
+
+
+def _parse_any(arguments: Sequence[str]) -> dict[str, Any]:
     parser = build_parser()
     options, rest = parser.parse_known_args(arguments)
     if rest and rest != ["--"]:
@@ -141,26 +154,39 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"unrecognized {kind} '{culprit}'")
     if options.initiator is not None and options.simulate is None:
         parser.error("option '--initiator' needs '--simulate'")
-    return options
+    return vars(options)
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    if options.socket is not None:
-        listen.check_path(options.socket)
-    pid_file = options.pidfile
-    if options.daemon and pid_file is None:
+def _settings(options: dict[str, Any]) -> Settings:
+    if options["socket"] is not None:
+        listen.check_path(options["socket"])
+    pid_file = options["pidfile"]
+    if options["daemon"] and pid_file is None:
         pid_file = DEFAULT_PID_FILE
+    simulation = None
+    if options["simulate"] is not None:
+        simulation = Simulation(os.path.abspath(options["simulate"]), options["initiator"])
     return Settings(
-        socket=options.socket,
+        socket=options["socket"],
         pid_file=pid_file,
-        daemon=options.daemon,
-        user=_id(options.user, "user", lambda name: pwd.getpwnam(name).pw_uid),
-        group=_id(options.group, "group", lambda name: grp.getgrnam(name).gr_gid),
-        simulation=Simulation(os.path.abspath(options.simulate), options.initiator)
-        if options.simulate is not None
-        else None,
-        multipath=not options.no_multipath,
+        daemon=options["daemon"],
+        user=_id(options["user"], "user", _user_id),
+        group=_id(options["group"], "group", _group_id),
+        simulation=simulation,
+        multipath=not options["no_multipath"],
     )
+
+
+def _user_id(name: str) -> int:
+    import pwd  # seldom asked for, as is grp
+
+    return pwd.getpwnam(name).pw_uid
+
+
+def _group_id(name: str) -> int:
+    import grp
+
+    return grp.getgrnam(name).gr_gid
 
 
 def _id(name: str | None, kind: str, look_up: Callable[[str], int]) -> int | None:
@@ -175,14 +201,14 @@ def _id(name: str | None, kind: str, look_up: Callable[[str], int]) -> int | Non
         raise StartError(f"invalid {kind} '{name}'") from None
 
 
-def _events(options: argparse.Namespace) -> Events:
-    verbosity = QUIET if options.quiet else min(NORMAL + options.verbose, DEBUG)
-    if not options.trace:
+def _events(options: dict[str, Any]) -> Events:
+    verbosity = QUIET if options["quiet"] else min(NORMAL + options["verbose"], DEBUG)
+    if not options["trace"]:
         return Events(verbosity)
 
     from qemu_pr.helper import trace  # rarely asked for
 
-    tracing = trace.parse(options.trace)
+    tracing = trace.parse(options["trace"])
     for name in tracing.unknown:
         print(f"{PROGRAM}: warning: trace event '{name}' does not exist", file=sys.stderr)
     return Events(verbosity, tracing.events, _open_trace_file(tracing.file))

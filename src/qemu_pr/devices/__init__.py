@@ -31,7 +31,6 @@ class Device(Protocol):
         Raises:
             DeviceError: It could not be carried out, for a reason that belongs into a log.
         """
-        ...
 
 
 class DeviceError(Exception):

@@ -11,37 +11,46 @@ A command that takes too long is given up; its process ends as soon as the kerne
 then no other command is sent to the same disk, so stuck processes do not pile up.
 """
 
+from __future__ import annotations
+
+import _socket as socket  # without enum, as below
 import os
 import select
-import signal
-import socket
 import stat
 import struct
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from _thread import allocate_lock
 
-from qemu_pr.devices import Device, DeviceError
+from qemu_pr.devices import DeviceError
+from qemu_pr.scsi.completion import Completion
 from qemu_pr.scsi.sense import COMMAND_TIMEOUT_DURING_PROCESSING
-from qemu_pr.scsi.status import Completion
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable
+    from typing import NoReturn
+
+    from qemu_pr.devices import Device
+else:
+    import _signal as signal
 
 LIMIT = 30
 """Seconds that a command may take, as long as an ordinary disk has."""
 
 _REPLY = struct.Struct("!III")  # status, size of the sense data, size of the data; a reason follows
+_ANCILLARY_SIZE = socket.CMSG_SPACE(struct.calcsize("2i"))
 _CDB_SIZE = 16
 _MESSAGE_SIZE_MAX = _CDB_SIZE + 8192
 _GIVEN_UP = Completion.check_condition(COMMAND_TIMEOUT_DURING_PROCESSING)
 
 
-@dataclass(slots=True)
 class _Disk:
     """What is remembered of a disk: whose turn it is, and the reply that nobody waits for."""
 
-    turn: threading.Lock = field(default_factory=threading.Lock)
-    late: socket.socket | None = None
+    def __init__(self) -> None:
+        self.turn = allocate_lock()
+        self.late: socket.socket | None = None
 
 
 class Isolated:
@@ -64,11 +73,14 @@ class Isolated:
         self._disks: dict[int, _Disk] = {}
         # The kernel keeps the messages of several threads apart.
         self._commands, commands = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+        def live() -> None:
+            prepare()
+            _close_all_but(commands.fileno())
+            _fork_for_each_command(commands, load, limit)
+
         if os.fork() == 0:
-            with _process_end():
-                prepare()
-                _close_all_but(commands.fileno())
-                _fork_for_each_command(commands, load, limit)
+            _end_with(live)
         commands.close()
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
@@ -86,19 +98,25 @@ class Isolated:
                 raise DeviceError("the disk still hangs in an earlier command", _GIVEN_UP)
             disk.late = None
             reply, theirs = socket.socketpair()
-            with theirs:
+            try:
                 self._send(fd, cdb + data_out, theirs)
+            finally:
+                theirs.close()
             if not _ends(reply, deadline):
                 disk.late = reply
                 raise DeviceError(f"no answer for {self._limit} s; given up", _GIVEN_UP)
-            with reply:
+            try:
                 return _decode(_read(reply))
+            finally:
+                reply.close()
         finally:
             disk.turn.release()
 
     def _send(self, fd: int, message: bytes, reply: socket.socket) -> None:
         try:
-            socket.send_fds(self._commands, [message], [fd, reply.fileno()])
+            rights = struct.pack("2i", fd, reply.fileno())
+            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
+            self._commands.sendmsg([message], ancillary)
         except OSError as error:
             raise DeviceError(
                 f"the process that carries out its commands is gone ({error.strerror});"
@@ -127,23 +145,24 @@ def _fork_for_each_command(commands: socket.socket, load: Callable[[], Device], 
     """Fork until the process that sends commands is gone."""
     device: Device | None = None
     while True:
-        message, descriptors, _, _ = socket.recv_fds(commands, _MESSAGE_SIZE_MAX, 2)
+        message, ancillary, _, _ = commands.recvmsg(_MESSAGE_SIZE_MAX, _ANCILLARY_SIZE)
         if not message:
             return
-        fd, reply = descriptors
+        fd, reply = struct.unpack("2i", ancillary[0][2])
         device = device or load()
-        with suppress(OSError):  # no process: the reply ends without a word
+        try:
             if os.fork() == 0:
-                with _process_end():
-                    commands.close()
-                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                    signal.alarm(limit)
-                    _carry_out(device, fd, message, reply)
+                commands.close()
+                _end_with(lambda: _carry_out(device, fd, message, reply, limit))  # noqa: B023
+        except OSError:  # no process: the reply ends without a word
+            pass
         os.close(fd)
         os.close(reply)
 
 
-def _carry_out(device: Device, fd: int, message: bytes, reply: int) -> None:
+def _carry_out(device: Device, fd: int, message: bytes, reply: int, limit: int) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.alarm(limit)
     reason = ""
     try:
         completion = device.execute(fd, message[:_CDB_SIZE], message[_CDB_SIZE:])
@@ -152,8 +171,8 @@ def _carry_out(device: Device, fd: int, message: bytes, reply: int) -> None:
     except Exception as error:  # a defect: it is to be found in the log
         completion, reason = DeviceError("").completion, repr(error)
     head = _REPLY.pack(completion.status, len(completion.sense), len(completion.data))
-    with socket.socket(fileno=reply) as connection:
-        connection.sendall(head + completion.sense + completion.data + reason.encode())
+    connection = socket.socket(fileno=reply)
+    connection.sendall(head + completion.sense + completion.data + reason.encode())
 
 
 def _decode(reply: bytes) -> Completion:
@@ -168,9 +187,8 @@ def _decode(reply: bytes) -> Completion:
     return completion
 
 
-@contextmanager
-def _process_end() -> Iterator[None]:
-    """End this process where the block ends: nothing of its parent's may run in it."""
+def _end_with(life: Callable[[], None]) -> NoReturn:
+    """End this process with a function: nothing of its parent's may run in it."""
     status = 1
     try:
         # Whoever stops the helper stops the commands by leaving them alone: see the limit.
@@ -178,7 +196,7 @@ def _process_end() -> Iterator[None]:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # none is waited for
-        yield
+        life()
         status = 0
     finally:
         os._exit(status)

@@ -1,13 +1,14 @@
 """A SCSI disk of this host: commands go to the kernel with the SG_IO ioctl."""
 
+import ctypes
 import errno
 import fcntl
 import struct
-from array import array
 
-from qemu_pr.scsi import sense, status_codes
+from qemu_pr.protocol import CDB_SIZE
+from qemu_pr.scsi import codes, sense
+from qemu_pr.scsi.codes import PERSISTENT_RESERVE_OUT
 from qemu_pr.scsi.completion import RESERVATION_CONFLICT, Completion
-from qemu_pr.scsi.operation_codes import PERSISTENT_RESERVE_OUT
 from qemu_pr.scsi.sense import Sense
 
 SG_IO = 0x2285
@@ -33,12 +34,12 @@ def _check(reason: Sense) -> Completion:
 
 
 _FAILED = _check(sense.COMMAND_IO_PROCESS_TERMINATED)
-_BUSY = Completion(status_codes.BUSY)
+_BUSY = Completion(codes.BUSY)
 
 # How the kernel refuses a command, and what QEMU makes of it (scsi/utils.c). The block layer
 # reports a SCSI failure as an errno of its own: EBADE is a reservation conflict.
 _BY_ERRNO = {
-    errno.EDOM: Completion(status_codes.TASK_SET_FULL),
+    errno.EDOM: Completion(codes.TASK_SET_FULL),
     errno.ENODEV: _check(sense.INTERNAL_TARGET_FAILURE),
     errno.EREMOTEIO: _check(sense.INTERNAL_TARGET_FAILURE),
     errno.ENOMEM: _check(sense.INTERNAL_TARGET_FAILURE),
@@ -109,13 +110,10 @@ class _Memory:
     """What the kernel reads and writes for one command; kept, because making it takes long."""
 
     def __init__(self) -> None:
-        cdb = array("B", bytes(16))
-        data = array("B", _NO_DATA)
-        sense_data = array("B", bytes(SENSE_BUFFER_SIZE))
-        self._addresses = [memory.buffer_info()[0] for memory in (data, cdb, sense_data)]
-        self._cdb = memoryview(cdb)
-        self._data = memoryview(data)
-        self._sense = memoryview(sense_data)
+        sizes = (IN_BUFFER_SIZE, CDB_SIZE, SENSE_BUFFER_SIZE)
+        buffers = [ctypes.create_string_buffer(size) for size in sizes]
+        self._addresses = [ctypes.addressof(buffer) for buffer in buffers]
+        self._data, self._cdb, self._sense = (memoryview(buffer).cast("B") for buffer in buffers)
         self._in_header = self._header(_SG_DXFER_FROM_DEV, IN_BUFFER_SIZE)
 
     def prepare(self, cdb: bytes, data_out: bytes) -> bytearray:
@@ -169,14 +167,14 @@ def completion(
         driver_status: How its driver fared, DRIVER_*.
         data: What the disk returned.
     """
-    if status == status_codes.CHECK_CONDITION and not sense_data:
+    if status == codes.CHECK_CONDITION and not sense_data:
         return _FAILED
-    if status != status_codes.GOOD:
-        return Completion(status, sense_data if status == status_codes.CHECK_CONDITION else b"")
+    if status != codes.GOOD:
+        return Completion(status, sense_data if status == codes.CHECK_CONDITION else b"")
     if host_status:
         return _BY_HOST_STATUS.get(host_status, _FAILED)
     if driver_status & 0x0F == _SG_ERR_DRIVER_TIMEOUT:
         return _BUSY
     if driver_status & 0x0F == _SG_ERR_DRIVER_SENSE:
-        return Completion(status_codes.CHECK_CONDITION, sense_data)
-    return Completion(status_codes.GOOD, data=data)
+        return Completion(codes.CHECK_CONDITION, sense_data)
+    return Completion(codes.GOOD, data=data)

@@ -6,8 +6,8 @@ import fcntl
 import os
 
 from qemu_pr.devices import DeviceError
+from qemu_pr.scsi.codes import PERSISTENT_RESERVE_OUT
 from qemu_pr.scsi.completion import Completion
-from qemu_pr.scsi.operation_codes import PERSISTENT_RESERVE_OUT
 from qemu_pr.scsi.sense import INVALID_OPERATION_CODE, LOGICAL_UNIT_COMMUNICATION_FAILURE
 
 TYPE_CHECKING = False

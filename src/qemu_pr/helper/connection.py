@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import _socket as socket  # socket and the enum that it needs take a third of the time to start
+import _socket as socket  # without enum
 import os
 import struct
-from array import array
 from time import monotonic
 
 from qemu_pr.helper.carry_out import carry_out
@@ -27,7 +26,7 @@ _FEWEST_SLOW, _MOST_SLOW = 2, 8
 
 # A message carries 253 descriptors at most (SCM_MAX_FD). With room for all of them none is lost,
 # and every one can be closed.
-_ANCILLARY_SIZE = socket.CMSG_SPACE(253 * array("i").itemsize)
+_ANCILLARY_SIZE = socket.CMSG_SPACE(struct.calcsize("253i"))
 _RECEIVE = socket.MSG_CMSG_CLOEXEC
 _RECEIVE_NOW = socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
 
@@ -118,7 +117,7 @@ class Connection:
         try:
             count = 0
             if ancillary:  # SCM_RIGHTS: no socket option asks for anything else
-                descriptors = array("i", ancillary[0][2]).tolist()
+                descriptors = memoryview(ancillary[0][2]).cast("i").tolist()
                 count = len(descriptors)
                 if reader.takes_descriptor:
                     self._held += descriptors

@@ -1,20 +1,25 @@
 """Which device a descriptor stands for: a disk of this host, a multipath map, a simulated disk."""
 
+from __future__ import annotations
+
 import os
 import stat
-from collections.abc import Callable
-from dataclasses import dataclass
 
-from qemu_pr.devices import Device
 from qemu_pr.devices.device_mapper import is_multipath_map
 from qemu_pr.devices.isolated import Isolated
 from qemu_pr.devices.sg_io import ScsiDisk
 from qemu_pr.helper import StartError
-from qemu_pr.scsi.status import Completion
+from qemu_pr.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qemu_pr.devices import Device
+    from qemu_pr.scsi.completion import Completion
 
 
-@dataclass(frozen=True, slots=True)
-class Simulation:
+class Simulation(Value):
     """What ``--simulate`` asks for.
 
     Attributes:
@@ -22,28 +27,33 @@ class Simulation:
         initiator: The name of this host on their bus; None is the simulator's choice.
     """
 
-    state: str
-    initiator: str | None = None
+    __slots__ = ("initiator", "state")
+
+    def __init__(self, state: str, initiator: str | None = None) -> None:
+        self.state = state
+        self.initiator = initiator
 
 
-@dataclass(frozen=True, slots=True)
 class ByKind:
     """Sends each command to the device for the kind of file that it came with.
 
-    Attributes:
+    Args:
         kinds: What tells a kind from the descriptor, and its device; the first that fits counts.
         others: The device for all else.
     """
 
-    kinds: tuple[tuple[Callable[[int], bool], Device], ...]
-    others: Device
+    def __init__(
+        self, kinds: tuple[tuple[Callable[[int], bool], Device], ...], others: Device
+    ) -> None:
+        self._kinds = kinds
+        self._others = others
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
         """Carry out one command; see `qemu_pr.devices.Device`."""
-        for is_kind, device in self.kinds:
+        for is_kind, device in self._kinds:
             if is_kind(fd):
                 return device.execute(fd, cdb, data_out)
-        return self.others.execute(fd, cdb, data_out)
+        return self._others.execute(fd, cdb, data_out)
 
 
 def prepare(simulation: Simulation | None) -> Callable[[Device | None], Device]:

@@ -1,9 +1,13 @@
 """What the helper tells about itself: a table of events, logged by verbosity, traced by name."""
 
+from __future__ import annotations
+
 import sys
-from collections.abc import Collection
-from contextlib import suppress
-from typing import TextIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from typing import TextIO
 
 QUIET, NORMAL, VERBOSE, DEBUG = range(4)
 
@@ -70,6 +74,8 @@ def _write(file: TextIO | None, line: str) -> None:
     # A log that nobody reads, or a full disk, is no reason to stop serving. Without a file
     # descriptor 2 there is no sys.stderr.
     if file is not None:
-        with suppress(OSError, ValueError):
+        try:
             file.write(line)
             file.flush()
+        except (OSError, ValueError):
+            pass

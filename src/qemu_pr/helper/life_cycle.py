@@ -1,23 +1,25 @@
 """From start to stop: the order in which a helper takes, uses and gives back what it needs."""
 
+from __future__ import annotations
+
 import os
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from functools import partial
 
 from qemu_pr.helper import StartError, devices, listen, privileges
-from qemu_pr.helper.daemonize import daemonize, detach
-from qemu_pr.helper.events import Events
-from qemu_pr.helper.pid_file import PidFile
 from qemu_pr.helper.server import serve
 from qemu_pr.helper.stop_signals import StopSignals
+from qemu_pr.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qemu_pr.helper.events import Events
 
 DEFAULT_SOCKET = "/var/run/qemu-pr-helper.sock"
 DEFAULT_PID_FILE = "/var/run/qemu-pr-helper.pid"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Value):
     """How to run.
 
     Attributes:
@@ -30,13 +32,26 @@ class Settings:
         multipath: Whether commands on a multipath map go to all its paths.
     """
 
-    socket: str | None = None
-    pid_file: str | None = None
-    daemon: bool = False
-    user: int | None = None
-    group: int | None = None
-    simulation: devices.Simulation | None = None
-    multipath: bool = True
+    __slots__ = ("daemon", "group", "multipath", "pid_file", "simulation", "socket", "user")
+
+    def __init__(
+        self,
+        *,
+        socket: str | None = None,
+        pid_file: str | None = None,
+        daemon: bool = False,
+        user: int | None = None,
+        group: int | None = None,
+        simulation: devices.Simulation | None = None,
+        multipath: bool = True,
+    ) -> None:
+        self.socket = socket
+        self.pid_file = pid_file
+        self.daemon = daemon
+        self.user = user
+        self.group = group
+        self.simulation = simulation
+        self.multipath = multipath
 
 
 def run(settings: Settings, events: Events) -> int:
@@ -52,30 +67,38 @@ def run(settings: Settings, events: Events) -> int:
     Raises:
         StartError: It could not start; nothing is left behind.
     """
-    with ExitStack() as cleanup:
+    cleanups: list[Callable[[], None]] = []
+    try:
         listener = listen.activated(events)
         if listener and settings.socket:
             raise StartError("Unix socket can't be set when using socket activation")
         make_device = devices.prepare(settings.simulation)
-        ready = daemonize() if settings.daemon else None
+        ready = None
+        if settings.daemon:
+            from qemu_pr.helper.daemonize import daemonize
+
+            ready = daemonize()
         # Before there are threads and files to inherit, and with the privilege that it needs more.
-        maps = (
-            devices.isolate_maps(partial(_prepare_for_maps, settings))
-            if settings.multipath
-            else None
-        )
+        maps = None
+        if settings.multipath:
+            maps = devices.isolate_maps(lambda: _prepare_for_maps(settings))
         stop = StopSignals()
         # The pid file first: whoever cannot have it must not touch the socket.
         if settings.pid_file:
-            cleanup.callback(PidFile(os.path.abspath(settings.pid_file), events).remove)
+            from qemu_pr.helper.pid_file import PidFile
+
+            cleanups.append(PidFile(os.path.abspath(settings.pid_file), events).remove)
         listener = listener or listen.listen(settings.socket or DEFAULT_SOCKET, events)
-        cleanup.callback(listener.close)
+        cleanups.append(listener.close)
         events("pr_helper_listen", listener.path or "the socket that systemd passed")
         privileges.drop(settings.user, settings.group)
         device = make_device(maps)
         if ready:
             ready()
         return 0 if serve(listener, device, stop, events) else 1
+    finally:
+        for clean_up in reversed(cleanups):
+            clean_up()
 
 
 def _prepare_for_maps(settings: Settings) -> None:
@@ -84,6 +107,8 @@ def _prepare_for_maps(settings: Settings) -> None:
         settings.user, settings.group, (privileges.CAP_SYS_RAWIO, privileges.CAP_SYS_ADMIN)
     )
     if settings.daemon:
+        from qemu_pr.helper.daemonize import detach
+
         detach()
 
 
@@ -91,7 +116,9 @@ def _raise_descriptor_limit() -> None:
     """Give libmpathpersist the limit it wants; without, it writes a line for every command."""
     import resource  # here only, so that the helper starts quickly
 
-    with suppress(OSError, ValueError):
+    try:
         with open("/proc/sys/fs/nr_open") as file:
             highest = int(file.read())
         resource.setrlimit(resource.RLIMIT_NOFILE, (highest, highest))
+    except (OSError, ValueError):  # not permitted: the line in the log does no harm
+        pass

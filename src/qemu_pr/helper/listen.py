@@ -1,16 +1,19 @@
 """The helper's socket: handed over by systemd, or created without taking it from a live helper."""
 
+from __future__ import annotations
+
+import _socket as socket  # without enum
 import errno
 import fcntl
 import os
-import socket
 import stat
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from qemu_pr.helper import StartError
-from qemu_pr.helper.events import Events
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qemu_pr.helper.events import Events
 
 MAX_PATH_SIZE = 107  # sun_path of struct sockaddr_un has 108 bytes and ends with a zero
 LOCK_PATIENCE = 5.0  # seconds
@@ -106,11 +109,14 @@ def listen(path: str, events: Events) -> Listener:
     check_path(path)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _locked_directory(os.path.dirname(path)):
+        directory = _lock_directory(os.path.dirname(path))
+        try:
             _remove_dead(path)
             listening.bind(path)
             listening.listen()
             return Listener(listening, path, events)
+        finally:
+            os.close(directory)
     except OSError as error:
         listening.close()
         raise StartError(f"Failed to bind socket to {path}: {error.strerror}") from None
@@ -119,26 +125,25 @@ def listen(path: str, events: Events) -> Listener:
         raise
 
 
-@contextmanager
-def _locked_directory(path: str) -> Iterator[None]:
-    """Keep other helpers from looking, removing and binding in this directory meanwhile.
+def _lock_directory(path: str) -> int:
+    """Keep other helpers from looking, removing and binding in this directory.
 
     The lock is on the directory itself, so no lock file stays behind. Any user who can read the
     directory can hold that lock, too; a helper holds it for less than a millisecond. So whoever
     holds it for seconds is none, and must not keep one from starting.
+
+    Returns:
+        The descriptor that keeps them out until it is closed.
     """
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        deadline = time.monotonic() + LOCK_PATIENCE
-        while time.monotonic() < deadline:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.01)
-        yield
-    finally:
-        os.close(fd)
+    deadline = time.monotonic() + LOCK_PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            time.sleep(0.01)
+    return fd
 
 
 def _remove_dead(path: str) -> None:
@@ -156,9 +161,10 @@ def _remove_dead(path: str) -> None:
 
 
 def _is_live(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)
-        result = probe.connect_ex(path)
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    probe.setblocking(False)
+    result = probe.connect_ex(path)
+    probe.close()
     if result in (errno.ECONNREFUSED, errno.ENOENT):
         return False
     if result in (0, errno.EAGAIN):  # EAGAIN: so many clients wait that no further one can

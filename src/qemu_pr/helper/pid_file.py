@@ -1,11 +1,16 @@
 """The pid file: as long as it is locked, its helper runs."""
 
+from __future__ import annotations
+
 import fcntl
 import os
 import stat
 
 from qemu_pr.helper import StartError
-from qemu_pr.helper.events import Events
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qemu_pr.helper.events import Events
 
 
 class PidFile:

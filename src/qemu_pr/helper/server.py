@@ -7,20 +7,25 @@ that held it up, and ends when that is fast again, idle, or closed. So two threa
 and one more serves each disk that is slow at the moment.
 """
 
+from __future__ import annotations
+
+import _socket as socket  # without enum
 import os
 import resource
 import select
 from _thread import start_new_thread
-from contextlib import suppress
 from time import monotonic
 
-from qemu_pr.devices import Device
 from qemu_pr.helper import StartError
 from qemu_pr.helper.baton import Baton
 from qemu_pr.helper.connection import Connection
-from qemu_pr.helper.events import Events
-from qemu_pr.helper.listen import Listener
 from qemu_pr.helper.stop_signals import StopSignals, block_in_this_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qemu_pr.devices import Device
+    from qemu_pr.helper.events import Events
+    from qemu_pr.helper.listen import Listener
 
 DEFAULT_CONNECTIONS = 4096
 DEFAULT_REQUEST_TIMEOUT = 30
@@ -237,8 +242,10 @@ class _Server:
     def _part_with(self, connection: Connection) -> None:
         """Leave a connection to the thread that keeps it."""
         self._half_sent.pop(connection, None)
-        with suppress(OSError, ValueError):  # that thread has closed it by now
+        try:
             self._epoll.unregister(connection)
+        except (OSError, ValueError):  # that thread has closed it by now
+            pass
 
     def _close(self, connection: Connection) -> None:
         del self.connections[connection.fileno()]
@@ -297,7 +304,7 @@ class _Server:
 
     def _accept(self) -> None:
         try:
-            connected, _ = self._listener.socket.accept()
+            fd, _ = self._listener.socket._accept()  # type: ignore[attr-defined]
         except BlockingIOError:  # another process was faster
             return
         except OSError as error:  # out of descriptors, most likely
@@ -308,6 +315,7 @@ class _Server:
             self._accept_again = monotonic() + _PAUSE_AFTER_ACCEPT_ERROR
             return
         self._overloaded = False
+        connected = socket.socket(fileno=fd)
         try:
             connection = Connection(connected, self._device, self._events)
         except OSError:  # it went away

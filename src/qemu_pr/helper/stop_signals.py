@@ -1,9 +1,15 @@
 """SIGTERM, SIGINT and SIGHUP as something that can be polled."""
 
+from __future__ import annotations
+
 import os
 import select
-import signal
-from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # without enum
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -28,8 +34,10 @@ class StopSignals:
 
     def wake(self) -> None:
         """End a `wait` without a signal. Safe in any thread."""
-        with suppress(BlockingIOError):  # the pipe is full: readable it is
+        try:
             os.write(self._writer, _WAKE)
+        except BlockingIOError:  # the pipe is full: readable it is
+            pass
 
     def wait(self, timeout: int | None = None) -> int:
         """Wait for a signal, or for another thread that calls `wake`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qemu_pr.scsi import status_codes
+from qemu_pr.scsi import codes
 from qemu_pr.value import Value
 
 TYPE_CHECKING = False
@@ -29,8 +29,8 @@ class Completion(Value):
     @classmethod
     def check_condition(cls, sense: Sense) -> Completion:
         """Complete a command with CHECK CONDITION and fixed-format sense data."""
-        return cls(status_codes.CHECK_CONDITION, sense.encode_fixed())
+        return cls(codes.CHECK_CONDITION, sense.encode_fixed())
 
 
-GOOD = Completion(status_codes.GOOD)
-RESERVATION_CONFLICT = Completion(status_codes.RESERVATION_CONFLICT)
+GOOD = Completion(codes.GOOD)
+RESERVATION_CONFLICT = Completion(codes.RESERVATION_CONFLICT)
