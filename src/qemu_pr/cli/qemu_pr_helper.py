@@ -16,6 +16,7 @@ from qemu_pr.helper import StartError, listen
 from qemu_pr.helper.devices import Simulation
 from qemu_pr.helper.events import DEBUG, EVENTS, NORMAL, QUIET, Events
 from qemu_pr.helper.life_cycle import DEFAULT_PID_FILE, DEFAULT_SOCKET, Settings, run
+from qemu_pr.helper.server import DEFAULT_CONNECTIONS, DEFAULT_REQUEST_TIMEOUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,21 @@ SIGTERM, SIGINT or SIGHUP stops the helper: it takes no further connections,
 finishes the commands in flight and exits with status 0. A second signal makes
 it exit at once, with status 1.
 """
+
+
+def number(text: str) -> int:
+    """Read a whole number from 1 on."""
+    if (value := int(text)) < 1:
+        raise ValueError
+    return value
+
+
+def duration(text: str) -> float:
+    """Read a number of seconds."""
+    if not 0 < (value := float(text)) < 1e6:
+        raise ValueError
+    return value
+
 
 # What argparse's add_argument is given for each option.
 OPTIONS: dict[tuple[str, ...], dict[str, Any]] = {
@@ -67,6 +83,20 @@ OPTIONS: dict[tuple[str, ...], dict[str, Any]] = {
         "action": "count",
         "default": 0,
         "help": "log connections, too; twice: every command",
+    },
+    ("--max-connections",): {
+        "metavar": "COUNT",
+        "type": number,
+        "default": DEFAULT_CONNECTIONS,
+        "help": f"keep so many connections (default: {DEFAULT_CONNECTIONS});"
+        " one more costs the process that has most of them its oldest",
+    },
+    ("--request-timeout",): {
+        "metavar": "SECONDS",
+        "type": duration,
+        "default": DEFAULT_REQUEST_TIMEOUT,
+        "help": "disconnect a client that takes longer to send a request"
+        f" (default: {DEFAULT_REQUEST_TIMEOUT})",
     },
     ("--no-multipath",): {
         "action": "store_true",
@@ -124,7 +154,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if "help" in options["trace"]:
             print("\n".join(EVENTS))
             return 0
-        return run(_settings(options), _events(options))
+        status = run(_settings(options), _events(options))
+        # Not through Python's end: a thread that comes back from a disk then would meet it half way.
+        os._exit(status)
     except StartError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
@@ -174,6 +206,8 @@ def _settings(options: dict[str, Any]) -> Settings:
         group=_id(options["group"], "group", _group_id),
         simulation=simulation,
         multipath=not options["no_multipath"],
+        max_connections=options["max_connections"],
+        request_timeout=options["request_timeout"],
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from qemu_pr.helper import StartError, devices, listen, privileges
-from qemu_pr.helper.server import serve
+from qemu_pr.helper.server import DEFAULT_CONNECTIONS, DEFAULT_REQUEST_TIMEOUT, serve
 from qemu_pr.helper.stop_signals import StopSignals
 from qemu_pr.value import Value
 
@@ -30,9 +30,21 @@ class Settings(Value):
         group: Group ID to change to, or None.
         simulation: Whether regular files are simulated disks, and how.
         multipath: Whether commands on a multipath map go to all its paths.
+        max_connections: How many to keep; see `serve`.
+        request_timeout: How long a client may take to send a request, in seconds.
     """
 
-    __slots__ = ("daemon", "group", "multipath", "pid_file", "simulation", "socket", "user")
+    __slots__ = (
+        "daemon",
+        "group",
+        "max_connections",
+        "multipath",
+        "pid_file",
+        "request_timeout",
+        "simulation",
+        "socket",
+        "user",
+    )
 
     def __init__(
         self,
@@ -44,6 +56,8 @@ class Settings(Value):
         group: int | None = None,
         simulation: devices.Simulation | None = None,
         multipath: bool = True,
+        max_connections: int = DEFAULT_CONNECTIONS,
+        request_timeout: float = DEFAULT_REQUEST_TIMEOUT,
     ) -> None:
         self.socket = socket
         self.pid_file = pid_file
@@ -52,6 +66,8 @@ class Settings(Value):
         self.group = group
         self.simulation = simulation
         self.multipath = multipath
+        self.max_connections = max_connections
+        self.request_timeout = request_timeout
 
 
 def run(settings: Settings, events: Events) -> int:
@@ -95,7 +111,8 @@ def run(settings: Settings, events: Events) -> int:
         device = make_device(maps)
         if ready:
             ready()
-        return 0 if serve(listener, device, stop, events) else 1
+        limits = (settings.max_connections, settings.request_timeout)
+        return 0 if serve(listener, device, stop, events, *limits) else 1
     finally:
         for clean_up in reversed(cleanups):
             clean_up()

@@ -116,6 +116,8 @@ class _Server:
         self._most_connections = most_connections
         self._request_timeout = request_timeout
         self._baton = Baton()
+        self._last_ready: list[tuple[int, int]] = []
+        self._is_alone = False  # one client sent the last commands
         self._has_standby = False
         self._lacks_threads = False
         self._at: Connection | None = None  # what the baton was laid down for
@@ -147,8 +149,8 @@ class _Server:
         if taken and self._at:
             self._part_with(self._at)
             taken.release()
-        self._recruit()
         try:
+            self._recruit()
             if kept := self._poll():
                 self._keep(kept)
         except Exception as error:  # a defect: better none than a helper that does not poll
@@ -163,7 +165,7 @@ class _Server:
             try:
                 start_new_thread(self._live, ())
                 self._lacks_threads = False
-            except RuntimeError as error:
+            except (RuntimeError, MemoryError) as error:
                 self._has_standby = False
                 if not self._lacks_threads:
                     self._events("pr_helper_thread_fail", error)
@@ -193,15 +195,20 @@ class _Server:
     def _ready(self) -> list[tuple[int, int]]:
         """Wait for clients; give the descriptors where there is something to do.
 
-        Behind a command the next one often comes at once. To look for it for a while costs both
-        sides less time than to be woken.
+        A client that is alone often sends its next command at once. To look for it for a while
+        costs both sides less time than to be woken.
         """
         patience = self._patience()
         ready = self._epoll.poll(0)
-        while not ready and monotonic() - self._baton.laid_down_at < _ALERT:
-            os.sched_yield()
-            ready = self._epoll.poll(0)
-        return ready or self._epoll.poll(patience)
+        if not ready:
+            while self._is_alone and monotonic() - self._baton.laid_down_at < _ALERT:
+                os.sched_yield()
+                if ready := self._epoll.poll(0):
+                    return ready
+            ready = self._epoll.poll(patience)
+        self._is_alone = ready == self._last_ready
+        self._last_ready = ready
+        return ready
 
     def _keep(self, connection: Connection) -> None:
         """Advance a connection that is not polled, as long as it is slow."""
