@@ -155,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("\n".join(EVENTS))
             return 0
         status = run(_settings(options), _events(options))
-        # Not through Python's end: a thread that comes back from a disk then would meet it half way.
+        # Not through Python's end, which a thread that comes back from a disk would meet half way.
         os._exit(status)
     except StartError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
