@@ -7,22 +7,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from qemu_pr.cli.multipath_conf.daemon import running_configuration
 from qemu_pr.cli.multipath_conf.disks import Disk, resolve
 from qemu_pr.cli.persist.failures import Failure
 from qemu_pr.cli.status.examine import examine
 from qemu_pr.cli.status.text import printable
-from qemu_pr.multipath_conf import prkeys
+from qemu_pr.multipath_conf import prkeys, this_host
 from qemu_pr.multipath_conf.check import Finding, Surroundings, check
 from qemu_pr.multipath_conf.configuration import Configuration, File
 from qemu_pr.multipath_conf.errors import MultipathConfError
 from qemu_pr.multipath_conf.reservation_key import ReservationKey
+from qemu_pr.multipath_conf.running import running_configuration
 from qemu_pr.multipath_conf.wwids import Host
 
-THIS_HOST = "/etc/multipath.conf"
-"""The file that multipath reads first."""
+THIS_HOST = this_host.PATH
+"""What is checked if no file is named, with all that multipath reads beside it."""
 
-_DROP_INS = Path("/etc/multipath/conf.d")
 _STANDARD_INPUT = "-"
 
 FINDINGS = 1
@@ -41,20 +40,20 @@ def run(args: argparse.Namespace) -> int:
     """
     try:
         file, names = _file_and_disks(args)
-        this_host = file == THIS_HOST
-        configuration = _read(file, this_host)
+        is_this_host = file == THIS_HOST
+        configuration = this_host.read() if is_this_host else Configuration.of([_file(file)])
         others = [Configuration.of([_file(other)]) for other in args.other_host or ()]
         named = [resolve(name, Host()) for name in names]
     except (MultipathConfError, OSError) as error:
         _complain(_explain(error))
         return UNREADABLE
-    maps = Host().maps() if this_host else []
+    maps = Host().maps() if is_this_host else []
     disks = named or [
         Disk(f"/dev/mapper/{one.name}", one.wwid, f"/dev/mapper/{one.name}") for one in maps
     ]
     registered, failures = _ask(disks, args.socket)
-    running = running_configuration() if this_host else None
-    if this_host and running is None:
+    running = running_configuration() if is_this_host else None
+    if is_this_host and running is None:
         _complain(
             "warning: multipathd does not tell what it runs with, so that was not compared;"
             " 'systemctl status multipathd' shows whether it runs"
@@ -65,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             disks={disk.wwid: disk.device for disk in disks},
             maps=[one.wwid for one in maps],
             registered=registered,
-            remembered=_remembered(configuration) if this_host else None,
+            remembered=_remembered(configuration) if is_this_host else None,
             running=running,
             others=others,
         ),
@@ -91,11 +90,6 @@ def _file_and_disks(args: argparse.Namespace) -> tuple[str, list[str]]:
     return args.check, args.disks
 
 
-def _read(file: str, this_host: bool) -> Configuration:
-    drop_ins = sorted(map(str, _DROP_INS.glob("*.conf"))) if this_host else []
-    return Configuration.of(map(_file, (file, *drop_ins)))
-
-
 def _file(path: str) -> File:
     """Read a file.
 
@@ -106,7 +100,7 @@ def _file(path: str) -> File:
         return File.parse(
             "standard input", sys.stdin.buffer.read().decode(errors="surrogateescape")
         )
-    return File.parse(path, Path(path).read_bytes().decode(errors="surrogateescape"))
+    return this_host.read_file(path)
 
 
 def _explain(error: MultipathConfError | OSError) -> str:
