@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from qemu_pr import __version__
-from qemu_pr.cli import command_line, lint, multipath_conf, persist, status
+from qemu_pr.cli import command_line, doctor, lint, multipath_conf, persist, status
 from qemu_pr.cli.parser import USAGE_ERROR, OperatorParser
 
-SUBCOMMANDS = (command_line, lint, persist, status, multipath_conf)
+SUBCOMMANDS = (command_line, lint, persist, status, doctor, multipath_conf)
 """One module each, with ``add_parser``; the order is that of the help and the man page."""
 
 
@@ -18,8 +18,8 @@ def build_parser() -> OperatorParser:
     parser = OperatorParser(
         prog="qemu-pr",
         description="Print and check the QEMU command lines that persistent reservations need,"
-        " send PERSISTENT RESERVE commands through a helper, show who holds a disk, and print and"
-        " check the reservation keys of multipath.conf.",
+        " send PERSISTENT RESERVE commands through a helper, show who holds a disk, examine a host,"
+        " and print and check the reservation keys of multipath.conf.",
     )
     parser.add_argument(
         "-V",

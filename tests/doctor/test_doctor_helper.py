@@ -1,0 +1,273 @@
+"""What is wrong with a helper is named, and nothing else: real processes and real sockets."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from conftest import OURS, Examine, Start
+from qemu_pr.doctor.host import Host, Socket
+from requirements import require, unavailable
+
+ROOT = os.geteuid() == 0
+
+
+def the_only(found: tuple[int, list[dict[str, str]]], status: int) -> tuple[str, str, str]:
+    """Give the check, what it says and its advice, of the only line that is not ok."""
+    exit_status, results = found
+    assert exit_status == status
+    assert len(results) == 1, results
+    return results[0]["check"], results[0]["what"], results[0]["advice"]
+
+
+def without_rawio() -> tuple[str, ...]:
+    """A command that runs another one without CAP_SYS_RAWIO."""
+    if not ROOT:
+        return ()
+    setpriv = require("setpriv", package="util-linux")
+    return (setpriv, "--inh-caps=-sys_rawio", "--bounding-set=-sys_rawio")
+
+
+def test_a_helper_that_simulates_is_all_right(helper: Start, examine: Examine, disk: str) -> None:
+    helper("--simulate", f"{disk}.db")
+
+    assert examine(disk) == (0, [])
+
+
+def test_no_socket(examine: Examine, path: str) -> None:
+    check, what, advice = the_only(examine(), status=2)
+
+    assert (check, what) == ("socket", "No such file or directory")
+    assert advice.endswith(f"start it: qemu-pr-helper -d -k {path}")
+
+
+def test_a_helper_on_another_socket(
+    helper: Start, examine: Examine, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    helper()
+    elsewhere = Host(socket=f"{path}.not")
+
+    found = elsewhere.helper_sockets_elsewhere()
+
+    assert path in found
+
+
+def test_a_socket_that_a_dead_helper_left(examine: Examine, path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(path)
+
+    check, what, advice = the_only(examine(), status=2)
+
+    assert (check, what) == ("socket", "Connection refused")
+    assert advice.startswith("the helper that made it is gone: start it")
+
+
+def test_a_file_in_the_place_of_the_socket(examine: Examine, path: str) -> None:
+    Path(path).touch()
+
+    check, what, _ = the_only(examine(), status=2)
+
+    assert (check, what) == ("socket", "it is no socket")
+
+
+def test_a_relative_or_overlong_path_is_no_traceback(examine: Examine, path: str) -> None:
+    overlong = Host(socket="/" + "x" * 200).sockets[0]
+
+    assert overlong.contact.error == "AF_UNIX path too long"
+
+
+@contextmanager
+def listener(path: str, greeting: bytes) -> Iterator[None]:
+    """Listen like a program that is no helper, and send whoever comes a greeting."""
+
+    def serve() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.sendall(greeting)
+            connection.recv(4)
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield
+        thread.join(20)
+
+
+def test_a_helper_that_does_not_greet(
+    examine: Examine, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("qemu_pr.doctor.contact.PATIENCE", 0.2)
+
+    with listener(path, b""):
+        check, what, advice = the_only(examine(), status=2)
+
+    assert (check, what) == ("socket", "who listens there does not greet within 0.2 s")
+    assert f"look at process {os.getpid()}" in advice
+
+
+def test_another_program_that_greets(examine: Examine, path: str) -> None:
+    with listener(path, bytes(4)):
+        check, what, _ = the_only(examine(), status=1)
+
+    assert check == "peer"
+    assert what.endswith(f"process {os.getpid()}, answers, and is no qemu-pr-helper")
+
+
+def test_a_helper_without_its_capability(helper: Start, examine: Examine) -> None:
+    helper(before=without_rawio())
+
+    check, what, advice = the_only(examine(), status=2)
+
+    assert (check, what) == ("capabilities", "it has no CAP_SYS_RAWIO")
+    assert advice.endswith("start qemu-pr-helper as root")
+
+
+def test_a_helper_whose_capabilities_do_not_count(helper: Start, examine: Examine) -> None:
+    before = (require("unshare", package="util-linux"), "--user", "--map-root-user")
+    if subprocess.run([*before, "true"], capture_output=True).returncode:
+        unavailable("this machine lets no program have a user namespace (unshare --user)")
+    # There nobody may set supplementary groups, and who has CAP_SETGID tries.
+    setpriv = require("setpriv", package="util-linux")
+    helper(before=(*before, setpriv, "--inh-caps=-setgid", "--bounding-set=-setgid"))
+
+    check, what, _ = the_only(examine(), status=2)
+
+    assert check == "capabilities"
+    assert what.startswith("its CAP_SYS_RAWIO does not count")
+
+
+@pytest.mark.skipif(not ROOT, reason="a helper without privileges has another fault as well")
+def test_a_socket_for_every_user(helper: Start, examine: Examine, path: str) -> None:
+    helper()
+    os.chmod(path, 0o777)
+
+    check, what, advice = the_only(examine(), status=1)
+
+    assert check == "permissions"
+    assert what.startswith("every user may connect")
+    assert advice.startswith(f"chmod o-w {path}")
+
+
+@pytest.mark.skipif(not ROOT, reason="only root may look, and a stranger is needed")
+def test_a_user_who_may_not_connect_is_told_so(helper: Start, path: str) -> None:
+    helper()
+    qemu_pr = shutil.which("qemu-pr", path=str(Path(sys.executable).parent))
+    assert qemu_pr is not None
+
+    done = subprocess.run(
+        ["setpriv", "--reuid=65534", "--clear-groups", qemu_pr, "doctor", "--socket", path],
+        capture_output=True,
+        text=True,
+    )
+
+    assert (
+        done.stdout == f"unknown socket: {path}: cannot connect: Permission denied; run as root\n"
+    )
+    assert (done.returncode, done.stderr) == (3, "")
+
+
+@pytest.mark.skipif(not ROOT, reason="QEMU runs as another user")
+def test_a_guest_that_may_not_connect_again(
+    helper: Start, guest: Start, examine: Examine, path: str, reserved_disk: tuple[str, ...]
+) -> None:
+    helper()
+    os.chmod(path, 0o777)
+    guest(*reserved_disk, "-runas", "nobody")
+    os.chmod(path, 0o750)
+
+    check, what, advice = the_only(examine(), status=2)
+
+    assert check == "permissions"
+    assert what.startswith("qemu-system-x86_64 alice, process ")
+    assert f"runs as user 65534, which may not connect: {path} does not let it" in what
+    assert "SocketMode=" in advice
+
+
+def test_a_guest_whose_helper_is_gone(
+    helper: Start, guest: Start, examine: Examine, path: str, reserved_disk: tuple[str, ...]
+) -> None:
+    process = helper()
+    guest(*reserved_disk)
+    process.terminate()
+    process.wait()
+
+    check, what, advice = the_only(examine(), status=2)
+
+    assert check == "socket"
+    assert what.startswith("No such file or directory, and this guest uses it: qemu-system-x86_64")
+    assert f"start it: qemu-pr-helper -d -k {path}" in advice
+
+
+@pytest.mark.skipif(not ROOT, reason="a helper without privileges has another fault as well")
+def test_a_guest_that_does_not_use_its_manager(
+    helper: Start, guest: Start, examine: Examine
+) -> None:
+    helper()
+    guest()
+
+    check, what, _ = the_only(examine(), status=2)
+
+    assert check == "guest"
+    assert what.startswith("unused-manager: ")
+
+
+@pytest.mark.skipif(not ROOT, reason="QEMU's helper starts as root only")
+def test_both_helpers_are_told_apart(helper: Start, path: str) -> None:
+    helper(program=(require("qemu-pr-helper", package="qemu-system-common"),))
+
+    peer = Host(socket=path).sockets[0].helper
+
+    assert peer is not None
+    assert not peer.is_of_this_package
+
+
+def test_a_helper_whose_socket_systemd_made(start: Start, path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as passed:
+        passed.bind(path)
+        passed.listen()
+        pass_it_on = 'export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@" 3<&0 0</dev/null'
+        process = start("sh", "-c", pass_it_on, "sh", *OURS, stdin=passed)
+
+        peer = Host(socket=path).sockets[0].peer
+
+    assert peer is not None
+    assert peer.pid == process.pid
+
+
+def test_a_helper_that_simulates_no_disk(helper: Start, examine: Examine, disk: str) -> None:
+    if not ROOT:
+        pytest.skip("a helper without privileges has another fault as well")
+    helper()
+
+    check, what, _ = the_only(examine(disk), status=2)
+
+    assert (check, what) == (
+        "reservations",
+        "it is a regular file, and the helper simulates no disks",
+    )
+
+
+def test_nothing_but_persistent_reserve_in_is_sent(
+    helper: Start, examine: Examine, disk: str, folder: Path
+) -> None:
+    with (folder / "log").open("wb") as log:
+        helper("-v", "-v", "--simulate", f"{disk}.db", stderr=log)
+
+    examine(disk)
+
+    log_text = (folder / "log").read_text()
+    assert "CDB 5e" in log_text
+    assert "CDB 5f" not in log_text
+
+
+def test_a_socket_file_is_seen_where_the_guest_sees_it(start: Start, path: str) -> None:
+    assert Socket(path, path, (), Path("/proc")).peer is None
