@@ -21,6 +21,7 @@ OPTION = re.compile(r"(?<![\w-])--?[a-zA-Z][\w-]*")
 FOREIGN = {
     "qemu-pr.1": {
         *("-object", "-blockdev", "-drive", "-device"),  # QEMU's
+        "--now",  # systemctl enable --now
         *("-k", "-g"),  # qemu-pr-helper -k, lsscsi -g
         "-ll",  # multipath's
         *("-HH", "-HHH", "-yy", "-vv"),  # given twice or more

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from qemu_pr import __version__
-from qemu_pr.cli import command_line, doctor, lint, multipath_conf, persist, status
+from qemu_pr.cli import command_line, doctor, lint, multipath_conf, persist, status, units
 from qemu_pr.cli.parser import USAGE_ERROR, OperatorParser
 
-SUBCOMMANDS = (command_line, lint, persist, status, doctor, multipath_conf)
+SUBCOMMANDS = (command_line, lint, persist, status, doctor, multipath_conf, units)
 """One module each, with ``add_parser``; the order is that of the help and the man page."""
 
 
@@ -19,7 +19,7 @@ def build_parser() -> OperatorParser:
         prog="qemu-pr",
         description="Print and check the QEMU command lines that persistent reservations need,"
         " send PERSISTENT RESERVE commands through a helper, show who holds a disk, examine a host,"
-        " and print and check the reservation keys of multipath.conf.",
+        " print and check the reservation keys of multipath.conf, and print systemd units.",
     )
     parser.add_argument(
         "-V",

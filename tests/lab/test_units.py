@@ -1,0 +1,168 @@
+"""The units that ``qemu-pr units`` prints, under a systemd that has nothing else to do.
+
+It is PID 1 of a PID namespace, with every restriction of the units in force.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from multipathd import Map, multipath_map
+from qemu_pr.systemd_units import hidden_by_units
+from target import Host, create_disk
+from waiting import wait_for
+from wire import (
+    Client,
+    parameter_list,
+    persistent_reserve_in,
+    persistent_reserve_out,
+    registered_keys,
+    status,
+)
+
+BIN = Path(sys.executable).parent
+PROJECT = Path(__file__).resolve().parents[2]
+SOCKET = "/run/qemu-pr-helper.sock"
+UNITS = Path("/run/lab-units")
+GOOD, CHECK_CONDITION = 0, 2
+REGISTER_AND_IGNORE, REGISTER, RESERVE = 6, 0, 1
+READ_KEYS = 0
+KEY = 0xA1
+
+# What the units depend on, with nothing else of a system in it.
+TARGETS = ("sysinit", "basic", "sockets", "shutdown", "lab")
+
+START = """
+mount --make-rprivate /
+mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup
+exec /lib/systemd/systemd --system --unit=lab.target --log-target=console --log-level=info \
+    --show-status=no --default-standard-error=inherit --default-standard-output=inherit
+"""
+
+
+@contextmanager
+def systemd(log: Path) -> Iterator[None]:
+    """Run systemd, which listens on the socket, for the length of a `with`."""
+    UNITS.mkdir()
+    for name in TARGETS:
+        (UNITS / f"{name}.target").write_text(f"[Unit]\nDescription={name}\n")
+    (UNITS / "lab.target").write_text(
+        "[Unit]\nDescription=lab\nRequires=qemu-pr-helper.socket\nAfter=qemu-pr-helper.socket\n"
+    )
+    # Its multipath-tools have no socket that is a file.
+    units = [BIN / "qemu-pr", "units", "--private-network", "no", "--output", UNITS]
+    subprocess.run(units, check=True)
+    if hidden_by_units([str(PROJECT)]):
+        drop_in = UNITS / "qemu-pr-helper.service.d/project.conf"
+        drop_in.parent.mkdir()
+        drop_in.write_text(f"[Service]\nBindReadOnlyPaths={PROJECT}\n")
+    environment = {
+        "container": "lab",
+        "SYSTEMD_UNIT_PATH": str(UNITS),
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    }
+    namespaces = (
+        "unshare",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount",
+        "--mount-proc",
+        "--cgroup",
+    )
+    with log.open("wb") as file:
+        manager = subprocess.Popen(
+            [*namespaces, "sh", "-e", "-c", START], env=environment, stdout=file, stderr=file
+        )
+    try:
+        wait_for(lambda: Path(SOCKET).exists() or manager.poll() is not None, SOCKET)
+        assert manager.poll() is None, log.read_text()
+        yield
+    finally:
+        print(systemctl("status", "--no-pager", "-l", "qemu-pr-helper.service"))
+        manager.kill()
+        manager.wait()
+        Path(SOCKET).unlink(missing_ok=True)
+
+
+def systemctl(*arguments: str) -> str:
+    environment = os.environ | {"SYSTEMD_IGNORE_CHROOT": "1"}
+    done = subprocess.run(
+        ["systemctl", *arguments], capture_output=True, text=True, env=environment
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def shared_map(output: Path) -> Iterator[Map]:
+    paths = create_disk("units", hosts=2, first=61).hosts
+    with multipath_map(paths, output / "multipathd-units.log") as found:
+        found.configure(defaults="reservation_key file")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def client(shared_map: Map, output: Path) -> Iterator[Client]:
+    with systemd(output / "systemd.log"), Client(SOCKET) as client:
+        yield client
+
+
+def out(client: Client, node: str, action: int, key: int, other: int = 0, type_: int = 0) -> int:
+    """Send PERSISTENT RESERVE OUT, again after a unit attention, and give its status."""
+    for _ in range(4):
+        reply = client.command(
+            node, persistent_reserve_out(action, type_), parameter_list(key, other)
+        )
+        if status(reply) != CHECK_CONDITION or reply[10] != 6:
+            break
+    return status(reply)
+
+
+def test_a_disk_is_registered_and_reserved(client: Client, hosts: list[Host]) -> None:
+    disk = hosts[0].disk
+
+    assert out(client, disk, REGISTER_AND_IGNORE, 0, KEY) == GOOD
+    assert out(client, disk, RESERVE, KEY, type_=5) == GOOD
+
+    assert registered_keys(client.command(disk, persistent_reserve_in(READ_KEYS))) == [KEY]
+
+
+def test_a_map_is_registered_on_every_path(client: Client, shared_map: Map) -> None:
+    assert out(client, shared_map.node, REGISTER_AND_IGNORE, 0, KEY) == GOOD
+
+    reply = client.command(shared_map.paths[0].disk, persistent_reserve_in(READ_KEYS))
+    told = subprocess.run(
+        ["multipathd", "getprkey", "map", "mpatha"], capture_output=True, text=True
+    )
+    assert registered_keys(reply) == [KEY, KEY]
+    assert told.stdout.strip() == f"{KEY:#x}"
+
+
+def test_a_path_that_comes_back_is_registered(client: Client, shared_map: Map) -> None:
+    assert out(client, shared_map.node, REGISTER_AND_IGNORE, 0, KEY) == GOOD
+
+    with shared_map.path_deleted(1):
+        pass
+
+    reply = client.command(shared_map.paths[0].disk, persistent_reserve_in(READ_KEYS))
+    assert set(registered_keys(reply)) == {KEY}
+
+
+def test_the_restrictions_are_in_force(client: Client) -> None:
+    numbers = [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and b"qemu-pr-helper" in (entry / "cmdline").read_bytes()
+    ]
+    told = [Path(f"/proc/{number}/status").read_text() for number in numbers]
+
+    assert len(told) == 2  # the helper, and its process for maps
+    for one in told:
+        assert "Seccomp:\t2" in one
+        assert "NoNewPrivs:\t1" in one
+        assert "CapBnd:\t0000000000220000" in one
