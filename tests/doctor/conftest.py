@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,15 +13,12 @@ from typing import Any
 
 import pytest
 
+from examined import OURS, Examine, Start
 from qemu_pr.cli.qemu_pr import main
 from qemu_pr.manager import ConnectError, PRManagerHelper
 from requirements import require, unavailable
 
-OURS = (sys.executable, "-m", "qemu_pr.cli.qemu_pr_helper")
 PATIENCE = 20.0  # seconds; the machine may be busy
-
-Start = Callable[..., subprocess.Popen[bytes]]
-Examine = Callable[..., tuple[int, list[dict[str, str]]]]
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import OURS, Examine, Start
+from examined import OURS, Examine, Start
 from qemu_pr.doctor.host import Host, Socket
 from requirements import require, unavailable
 

@@ -1,10 +1,11 @@
 """What is told of a host with multipath maps; /sys is made up, as no kernel here has a map."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from conftest import Start
+from examined import Start
 from qemu_pr.doctor.check import Outcome
 from qemu_pr.doctor.helper import reaches_all_paths
 from qemu_pr.doctor.host import Host
@@ -70,8 +71,6 @@ def test_a_helper_without_multipath(sys: Path, helper: Start, path: str) -> None
 def test_qemu_s_helper_of_debian_does_not_reach_all_paths(
     sys: Path, helper: Start, path: str
 ) -> None:
-    import os
-
     if os.geteuid() != 0:
         pytest.skip("QEMU's helper starts as root only")
     helper(program=(require("qemu-pr-helper", package="qemu-system-common"),))

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 
+from qemu_pr.cli.progress import progress
 from qemu_pr.cli.status.text import printable
 from qemu_pr.doctor.check import Check, Outcome, Result
 from qemu_pr.doctor.checks import examine
@@ -77,24 +78,31 @@ def run(args: argparse.Namespace) -> int:
         The exit status.
     """
     worst = Outcome.OK
-    described = []
-    for check, result in examine(Host(args.disks, args.socket)):
-        worst = max(worst, result.outcome, key=_WORST_LAST.index)
-        if args.json:
-            described.append(
-                {
-                    "check": check.name,
-                    "outcome": result.outcome,
-                    "subject": result.subject,
-                    "what": result.what,
-                    "advice": result.advice,
-                }
-            )
-        else:
-            _write(_line(check, result))
+    described: list[dict[str, str]] = []
+    with progress() as show:
+        for check, result in examine(
+            Host(args.disks, args.socket), lambda check: show(f"checking {check.name}")
+        ):
+            worst = max(worst, result.outcome, key=_WORST_LAST.index)
+            if args.json:
+                described.append(_describe(check, result))
+            else:
+                show("")
+                _write(_line(check, result))
+                show(f"checking {check.name}")
     if args.json:
         _write(json.dumps(described, indent=2) + "\n")
     return EXIT_STATUS[worst]
+
+
+def _describe(check: Check, result: Result) -> dict[str, str]:
+    return {
+        "check": check.name,
+        "outcome": result.outcome,
+        "subject": result.subject,
+        "what": result.what,
+        "advice": result.advice,
+    }
 
 
 def _line(check: Check, result: Result) -> str:

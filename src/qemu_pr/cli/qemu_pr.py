@@ -6,10 +6,19 @@ import sys
 from collections.abc import Sequence
 
 from qemu_pr import __version__
-from qemu_pr.cli import command_line, doctor, lint, multipath_conf, persist, status, units
+from qemu_pr.cli import (
+    command_line,
+    completion,
+    doctor,
+    lint,
+    multipath_conf,
+    persist,
+    status,
+    units,
+)
 from qemu_pr.cli.parser import USAGE_ERROR, OperatorParser
 
-SUBCOMMANDS = (command_line, lint, persist, status, doctor, multipath_conf, units)
+SUBCOMMANDS = (command_line, lint, persist, status, doctor, multipath_conf, units, completion)
 """One module each, with ``add_parser``; the order is that of the help and the man page."""
 
 

@@ -1,6 +1,6 @@
 """The checks: a new one is an entry here and a function in the module of its group."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from qemu_pr.doctor import disks, guests, helper, libvirt, multipath
 from qemu_pr.doctor.check import Check, Result, unknown
@@ -58,7 +58,7 @@ CHECKS = (
         "multipathd",
         "multipathd answers",
         multipath.daemon,
-        multipath.in_use,
+        multipath.can_be_asked,
     ),
     Check(
         "reservation_key",
@@ -70,7 +70,7 @@ CHECKS = (
         "release",
         "the release of multipath-tools has no fault that matters for reservations",
         multipath.release,
-        multipath.in_use,
+        multipath.can_be_asked,
     ),
     Check(
         "guest",
@@ -94,9 +94,17 @@ CHECKS = (
 """All checks, in the order of the output: the way of a command, from QEMU to the disk."""
 
 
-def examine(host: Host) -> Iterator[tuple[Check, Result]]:
-    """Ask all that applies; each answer is given as soon as it is known."""
+def examine(
+    host: Host, begins: Callable[[Check], None] = lambda _check: None
+) -> Iterator[tuple[Check, Result]]:
+    """Ask all that applies; each answer is given as soon as it is known.
+
+    Args:
+        host: The host.
+        begins: Called with each check that is about to be made.
+    """
     for check in CHECKS:
+        begins(check)
         try:
             if check.applies(host):
                 for result in check.examine(host):

@@ -27,6 +27,11 @@ def in_use(host: Host) -> bool:
     return bool(host.maps)
 
 
+def can_be_asked(host: Host) -> bool:
+    """Tell whether multipath-tools are there to be asked: all of them need the library."""
+    return in_use(host) and not library_is_missing()
+
+
 def library(_host: Host) -> Iterator[Result]:
     """Look for libmpathpersist."""
     if reason := library_is_missing():

@@ -9,6 +9,7 @@ from typing import Any
 
 from qemu_pr.cli.multipath_conf.disks import Disk, resolve
 from qemu_pr.cli.persist.failures import Failure
+from qemu_pr.cli.progress import progress
 from qemu_pr.cli.status.examine import examine
 from qemu_pr.cli.status.text import printable
 from qemu_pr.multipath_conf import prkeys, this_host
@@ -52,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
         Disk(f"/dev/mapper/{one.name}", one.wwid, f"/dev/mapper/{one.name}") for one in maps
     ]
     registered, failures = _ask(disks, args.socket)
-    running = running_configuration() if is_this_host else None
+    with progress("asking multipathd"):
+        running = running_configuration() if is_this_host else None
     if is_this_host and running is None:
         _complain(
             "warning: multipathd does not tell what it runs with, so that was not compared;"
@@ -125,7 +127,8 @@ def _ask(disks: list[Disk], socket: str | None) -> tuple[dict[str, list[int]], d
     for disk in disks:
         if disk.path is None:
             continue
-        result = examine(disk.path, socket)
+        with progress(f"asking {printable(disk.device)}"):
+            result = examine(disk.path, socket)
         if isinstance(result, Failure):
             failures[disk] = "; ".join(filter(None, (result.reason, result.advice)))
         else:

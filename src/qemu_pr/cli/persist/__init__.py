@@ -18,6 +18,7 @@ from qemu_pr.cli.persist.failures import (
 )
 from qemu_pr.cli.persist.options import DESCRIPTION, EPILOG, add_options
 from qemu_pr.cli.persist.request import OptionsError, Request, build
+from qemu_pr.cli.progress import progress
 from qemu_pr.manager import ConnectError, PRManagerHelper
 from qemu_pr.scsi.commands import InServiceAction
 from qemu_pr.scsi.errors import MalformedError
@@ -62,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
         return _complain(f"{error} (try 'qemu-pr persist --help')", error.exit_status)
     _announce(args, request)
     try:
-        completion, broken = _execute(args.socket, request)
+        with progress("waiting for the helper"):
+            completion, broken = _execute(args.socket, request)
     except ConnectError as error:
         advice = _NO_HELPER.get(error.errno or 0, "see that qemu-pr-helper runs well")
         return _complain(f"{error}; {advice}", FILE_ERROR)

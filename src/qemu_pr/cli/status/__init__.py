@@ -5,6 +5,7 @@ import json
 import sys
 
 from qemu_pr.cli.persist.failures import Failure
+from qemu_pr.cli.progress import progress
 from qemu_pr.cli.status import as_json, text
 from qemu_pr.cli.status.examine import examine
 
@@ -88,7 +89,8 @@ def run(args: argparse.Namespace) -> int:
     descriptions = []
     separator = ""
     for disk in args.disks:
-        result = examine(disk, args.socket)
+        with progress(f"asking {text.printable(disk)}"):
+            result = examine(disk, args.socket)
         if isinstance(result, Failure):
             exit_status = exit_status or result.exit_status
             reason = "; ".join(filter(None, (result.reason, result.advice)))
