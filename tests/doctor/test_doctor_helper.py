@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from examined import OURS, Examine, Start
-from qemu_pr.doctor.host import Host, Socket
+from qemu_pr.doctor.helper import answers
+from qemu_pr.doctor.host import Host
 from requirements import require, unavailable
 
 ROOT = os.geteuid() == 0
@@ -48,15 +49,22 @@ def test_no_socket(examine: Examine, path: str) -> None:
     assert advice.endswith(f"start it: qemu-pr-helper -d -k {path}")
 
 
-def test_a_helper_on_another_socket(
-    helper: Start, examine: Examine, path: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_helper_on_another_socket(helper: Start, path: str) -> None:
     helper()
-    elsewhere = Host(socket=f"{path}.not")
 
-    found = elsewhere.helper_sockets_elsewhere()
+    found = Host(socket=f"{path}.not").helper_sockets_elsewhere()
 
     assert path in found
+
+
+def test_with_units_systemd_is_to_start_it(tmp_path: Path, path: str) -> None:
+    unit = tmp_path / "systemd/system/qemu-pr-helper.socket"
+    unit.parent.mkdir(parents=True)
+    unit.touch()
+
+    (result,) = answers(Host(socket=path, etc=tmp_path))
+
+    assert result.advice.endswith("start it: systemctl start qemu-pr-helper.socket")
 
 
 def test_a_socket_that_a_dead_helper_left(examine: Examine, path: str) -> None:
@@ -77,7 +85,7 @@ def test_a_file_in_the_place_of_the_socket(examine: Examine, path: str) -> None:
     assert (check, what) == ("socket", "it is no socket")
 
 
-def test_a_relative_or_overlong_path_is_no_traceback(examine: Examine, path: str) -> None:
+def test_an_overlong_path_is_told_as_such() -> None:
     overlong = Host(socket="/" + "x" * 200).sockets[0]
 
     assert overlong.contact.error == "AF_UNIX path too long"
@@ -267,7 +275,3 @@ def test_nothing_but_persistent_reserve_in_is_sent(
     log_text = (folder / "log").read_text()
     assert "CDB 5e" in log_text
     assert "CDB 5f" not in log_text
-
-
-def test_a_socket_file_is_seen_where_the_guest_sees_it(start: Start, path: str) -> None:
-    assert Socket(path, path, (), Path("/proc")).peer is None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from qemu_pr.doctor.check import Result, failure, ok, unknown, warning
 from qemu_pr.doctor.host import Guest, Host, Socket
 from qemu_pr.doctor.process import CAP_DAC_OVERRIDE, CAP_SYS_ADMIN, CAP_SYS_RAWIO, Process
+from qemu_pr.systemd_units import SOCKET_UNIT
 
 _LIBRARY = "libmpathpersist"
 _SHOWN = 3  # of the sockets of other helpers
@@ -32,7 +33,9 @@ def _used_by(one: Socket) -> str:
 
 
 def _remedy(host: Host, one: Socket) -> str:
-    start = f"start it: qemu-pr-helper -d -k {one.path}"
+    unit = host.etc / "systemd/system" / SOCKET_UNIT
+    how = f"systemctl start {SOCKET_UNIT}" if unit.exists() else f"qemu-pr-helper -d -k {one.path}"
+    start = f"start it: {how}"
     if one.contact.number == errno.ENOENT and (others := host.helper_sockets_elsewhere()):
         shown = ", ".join(others[:_SHOWN]) + (" and elsewhere" if others[_SHOWN:] else "")
         return f"a helper listens on {shown}: use that path in QEMU, or {start}"
@@ -111,8 +114,10 @@ def peer(host: Host) -> Iterator[Result]:
         if not one.answers:
             continue
         if one.peer is None or not one.peer.arguments:
-            what = "who answers cannot be told: it is in a container, or gone"
-            yield unknown(one.path, what, "run qemu-pr doctor where the helper runs")
+            what = (
+                "who answers cannot be told: only root may know, or it is in a container, or gone"
+            )
+            yield unknown(one.path, what, "run as root, and where the helper runs")
         elif not one.peer.is_helper:
             what = f"{one.peer.name}, answers, and is no qemu-pr-helper"
             advice = "if you do not know it, stop it, and start qemu-pr-helper"

@@ -19,6 +19,8 @@ from qemu_pr.multipath_conf.running import running_configuration
 from qemu_pr.multipath_conf.wwids import Host as Devices
 from qemu_pr.multipath_conf.wwids import Map
 
+_SYSTEMD = 1
+
 
 @dataclass(frozen=True)
 class Guest:
@@ -78,13 +80,16 @@ class Socket:
     def peer(self) -> Process | None:
         """The process that answers, None if that cannot be told.
 
-        If systemd made the socket, it is the helper that has the same socket open.
+        If systemd made the socket, it is the helper that has the same socket open, and only root
+        may know which one has.
         """
         if not self.answers or not self.contact.pid:
             return None
         listener = Process(self.proc, self.contact.pid)
         if listener.is_helper:
             return listener
+        if listener.pid == _SYSTEMD and os.geteuid() != 0:
+            return None
         inode = next((one.inode for one in listening(self.proc) if one.is_at(self.path)), None)
         helpers = (one for one in processes(self.proc) if one.is_helper)
         return next((one for one in helpers if inode in one.sockets()), listener)
