@@ -32,6 +32,7 @@ PROGRAMS = {
     "busybox": "busybox-static",
     "modprobe": "kmod",
     "udevadm": "udev",
+    "systemd-analyze": "systemd",
     "sg_persist": "sg3-utils",
     "multipathd": "multipath-tools",
     "dmsetup": "dmsetup",

@@ -1,9 +1,9 @@
 """The units that ``qemu-pr units`` prints, under a systemd that has nothing else to do.
 
-It is PID 1 of a PID namespace, with every restriction of the units in force.
+It is PID 1 of a PID namespace, with every restriction of the units in force. Its messages go to the
+kernel's log.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,13 +40,14 @@ TARGETS = ("sysinit", "basic", "sockets", "shutdown", "lab")
 START = """
 mount --make-rprivate /
 mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup
-exec /lib/systemd/systemd --system --unit=lab.target --log-target=console --log-level=info \
-    --show-status=no --default-standard-error=inherit --default-standard-output=inherit
+sysctl -q kernel.printk_devkmsg=on
+exec /lib/systemd/systemd --system --unit=lab.target --log-target=kmsg --log-level=debug \
+    --show-status=no --default-standard-error=kmsg --default-standard-output=kmsg
 """
 
 
 @contextmanager
-def systemd(log: Path) -> Iterator[None]:
+def systemd() -> Iterator[None]:
     """Run systemd, which listens on the socket, for the length of a `with`."""
     UNITS.mkdir()
     for name in TARGETS:
@@ -66,36 +67,17 @@ def systemd(log: Path) -> Iterator[None]:
         "SYSTEMD_UNIT_PATH": str(UNITS),
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
     }
-    namespaces = (
-        "unshare",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount",
-        "--mount-proc",
-        "--cgroup",
-    )
-    with log.open("wb") as file:
-        manager = subprocess.Popen(
-            [*namespaces, "sh", "-e", "-c", START], env=environment, stdout=file, stderr=file
-        )
+    namespaces = ("--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "--cgroup")
+    command = ["unshare", *namespaces, "sh", "-e", "-c", START]
+    manager = subprocess.Popen(command, env=environment)
     try:
         wait_for(lambda: Path(SOCKET).exists() or manager.poll() is not None, SOCKET)
-        assert manager.poll() is None, log.read_text()
+        assert manager.poll() is None, "systemd ended: see dmesg.log"
         yield
     finally:
-        print(systemctl("status", "--no-pager", "-l", "qemu-pr-helper.service"))
         manager.kill()
         manager.wait()
         Path(SOCKET).unlink(missing_ok=True)
-
-
-def systemctl(*arguments: str) -> str:
-    environment = os.environ | {"SYSTEMD_IGNORE_CHROOT": "1"}
-    done = subprocess.run(
-        ["systemctl", *arguments], capture_output=True, text=True, env=environment
-    )
-    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +89,8 @@ def shared_map(output: Path) -> Iterator[Map]:
 
 
 @pytest.fixture(scope="module")
-def client(shared_map: Map, output: Path) -> Iterator[Client]:
-    with systemd(output / "systemd.log"), Client(SOCKET) as client:
+def client(shared_map: Map) -> Iterator[Client]:
+    with systemd(), Client(SOCKET) as client:
         yield client
 
 
