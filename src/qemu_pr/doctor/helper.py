@@ -65,7 +65,7 @@ def permissions(host: Host) -> Iterator[Result]:
         if refused:
             continue
         if found.st_mode & stat.S_IWOTH and _is_open_to_all(one.file):
-            what = f"every user may connect, and reserve whatever disk he can open ({who})"
+            what = f"every user may connect, and reserve each disk that they can open ({who})"
             yield warning(one.path, what, f"chmod o-w {one.path}, or SocketMode=0660 in its unit")
         else:
             yield ok(one.path, who)
