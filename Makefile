@@ -20,6 +20,7 @@ manual: html man
 	@echo "The manual:     build/html/index.html"
 	@echo "The man pages:  man -l build/man/qemu-pr-helper.8"
 	@echo "                man -l build/man/qemu-pr.1"
+	@echo "                man -l build/man/qemu-pr-protocol.7"
 	@echo "Next, try:      $(BIN)/qemu-pr command-line /dev/sdb"
 
 html man: doctest

@@ -13,11 +13,14 @@ extensions = [
     "qemu_pr.sphinx_ext",
     "qemu_pr.sphinx_ext.check_list",
     "qemu_pr.sphinx_ext.fault_list",
+    "qemu_pr.sphinx_ext.figures",
     "qemu_pr.sphinx_ext.option_lists",
     "qemu_pr.sphinx_ext.reservation_tables",
+    "qemu_pr.sphinx_ext.sense_table",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
+    "sphinx_inline_tabs",
 ]
 
 # Two hyphens stay two hyphens: what a page shows is what the reader types.
@@ -37,6 +40,9 @@ doctest_default_flags = doctest.ELLIPSIS | doctest.DONT_ACCEPT_TRUE_FOR_1
 
 html_theme = "furo"
 html_title = f"{project} {release}"
+html_static_path = ["docs/_static"]
+html_css_files = ["manual.css"]
+html_search_scorer = "docs/_static/search_scorer.js"
 
 # What the button copies is what is typed: no prompts, no output, no empty lines in their place.
 copybutton_prompt_text = r"\$ |>(?: |$)|>>> |\.\.\.(?: |$)"
@@ -54,4 +60,5 @@ man_pages = [
         8,
     ),
     ("man/qemu-pr", "qemu-pr", "set up and inspect SCSI persistent reservations", [], 1),
+    ("man/qemu-pr-protocol", "qemu-pr-protocol", "how QEMU talks to qemu-pr-helper", [], 7),
 ]

@@ -23,7 +23,8 @@ RESERVATION_CONFLICT = 24  # sg_persist's exit status
 def _name(command_line: str) -> str:
     """Name a test by what tells its command line from the others."""
     disks = parse(command_line)
-    syntax = "drive" if "-drive" in command_line else "blockdev"
+    json = "-blockdev '{" in command_line
+    syntax = "json" if json else "drive" if "-drive" in command_line else "blockdev"
     return f"{syntax}:{','.join(disks.disks)}"
 
 
