@@ -6,10 +6,12 @@ need no hooks here.
 """
 
 from collections.abc import Generator
+from pathlib import Path
 
 import hypothesis
 import pytest
 
+from rendered_manual import render
 from requirements import REQUIRE_ALL
 
 # How long an example takes says more of what else the machine does than of the code.
@@ -26,3 +28,9 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"QEMU_PR_REQUIRE_ALL=1, but skipped: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session")
+def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the rendered manual."""
+    return render(tmp_path_factory.mktemp("manual"))
