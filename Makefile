@@ -2,6 +2,7 @@
 # make doctest  verify every example of the manual
 # make test     run all tests
 # make lab      run the manual's command lines with real guests and disks, in a virtual machine
+# make bench    measure our helper and QEMU's side by side, as root; then make html shows the figures
 # make lint     check style and types
 # make clean    remove everything that make made
 #
@@ -35,6 +36,9 @@ test: $(BIN)/.installed
 lab: html $(BIN)/.installed-lab
 	$(BIN)/python tests/lab/run.py $(LAB)
 
+bench: $(BIN)/.installed
+	$(BIN)/python tests/bench/run.py $(BENCH)
+
 lint: $(BIN)/.installed-lint
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
@@ -60,4 +64,4 @@ $(BIN)/.installed-%: $(BIN)/.installed
 	@touch $@
 
 .NOTPARALLEL: # the builds share build/doctrees
-.PHONY: manual html man doctest test lab lint clean
+.PHONY: manual html man doctest test lab bench lint clean

@@ -11,6 +11,7 @@ release = version = installed_version("qemu-pr")
 
 extensions = [
     "qemu_pr.sphinx_ext",
+    "qemu_pr.sphinx_ext.benchmark",
     "qemu_pr.sphinx_ext.check_list",
     "qemu_pr.sphinx_ext.fault_list",
     "qemu_pr.sphinx_ext.figures",

@@ -123,7 +123,7 @@ class _Server:
         self._at: Connection | None = None  # what the baton was laid down for
         self._half_sent: dict[Connection, None] = {}  # of those that are polled, the longest first
         self._overloaded = False
-        self._accept_again: float | None = None  # the time, while no connection can be had
+        self._accept_again: float = 0.0  # the time, while no connection can be had
         self._crowd = 0  # the process that had to make room last
         self._stopping = False
         self._stopped = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -198,13 +198,12 @@ class _Server:
         A client that is alone often sends its next command at once. To look for it for a while
         costs both sides less time than to be woken.
         """
-        patience = self._patience()
-        ready = self._epoll.poll(0)
-        if not ready:
-            while self._is_alone and monotonic() - self._baton.laid_down_at < _ALERT:
-                os.sched_yield()
-                if ready := self._epoll.poll(0):
-                    return ready
+        patience = self._patience() if self._half_sent or self._accept_again else None
+        while self._is_alone and monotonic() - self._baton.laid_down_at < _ALERT:
+            if ready := self._epoll.poll(0):
+                break
+            os.sched_yield()
+        else:
             ready = self._epoll.poll(patience)
         self._is_alone = ready == self._last_ready
         self._last_ready = ready
@@ -261,14 +260,12 @@ class _Server:
 
     def _patience(self) -> float | None:
         """Do what the time has come for; give the seconds until there is more of that."""
-        if not self._half_sent and self._accept_again is None:
-            return None
         now = monotonic()
         pause = None
-        if self._accept_again is not None:
+        if self._accept_again:
             pause = self._accept_again - now
             if pause <= 0:
-                pause = self._accept_again = None
+                pause, self._accept_again = None, 0.0
                 self._epoll.register(self._listener.socket, select.EPOLLIN)
         while self._half_sent:
             connection = next(iter(self._half_sent))
@@ -294,9 +291,9 @@ class _Server:
             self._accept()
 
     def _finish(self) -> None:
-        if self._accept_again is None:
+        if not self._accept_again:
             self._epoll.unregister(self._listener.socket)
-        self._accept_again = None
+        self._accept_again = 0.0
         self._listener.close()
         self._events("pr_helper_stop", len(self.connections))
         self._stopping = True
