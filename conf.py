@@ -6,7 +6,7 @@ import sys
 from importlib.metadata import version as installed_version
 
 project = "qemu-pr"
-author = "the qemu-pr authors"
+author = project_copyright = "the qemu-pr authors"
 release = version = installed_version("qemu-pr")
 
 extensions = [
