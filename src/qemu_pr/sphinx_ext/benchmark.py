@@ -26,10 +26,8 @@ from qemu_pr import __version__
 _MISSING = """\
 .. note::
 
-   This manual was built without figures. To see those of your machine, run as root::
-
-      make bench
-      make html
+   This manual was built without figures. To see those of your machine, run ``make bench`` as root,
+   then ``make html``.
 """
 
 _ROW_HEIGHT = 20
