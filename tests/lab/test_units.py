@@ -41,7 +41,7 @@ START = """
 mount --make-rprivate /
 mountpoint -q /sys/fs/cgroup || mount -t cgroup2 none /sys/fs/cgroup
 sysctl -q kernel.printk_devkmsg=on
-exec /lib/systemd/systemd --system --unit=lab.target --log-target=kmsg --log-level=debug \
+exec /lib/systemd/systemd --system --unit=lab.target --log-target=kmsg --log-level=info \
     --show-status=no --default-standard-error=kmsg --default-standard-output=kmsg
 """
 
@@ -58,10 +58,11 @@ def systemd() -> Iterator[None]:
     # Its multipath-tools have no socket that is a file.
     units = [BIN / "qemu-pr", "units", "--private-network", "no", "--output", UNITS]
     subprocess.run(units, check=True)
-    if hidden_by_units([str(PROJECT)]):
-        drop_in = UNITS / "qemu-pr-helper.service.d/project.conf"
-        drop_in.parent.mkdir()
-        drop_in.write_text(f"[Service]\nBindReadOnlyPaths={PROJECT}\n")
+    # An installed helper is in sight; this one, and its Python, may not be.
+    drop_in = UNITS / "qemu-pr-helper.service.d/sight.conf"
+    drop_in.parent.mkdir()
+    hidden = hidden_by_units([str(PROJECT), sys.base_prefix])
+    drop_in.write_text("".join(["[Service]\n", *(f"BindReadOnlyPaths={one}\n" for one in hidden)]))
     environment = {
         "container": "lab",
         "SYSTEMD_UNIT_PATH": str(UNITS),

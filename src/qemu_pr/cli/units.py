@@ -135,9 +135,9 @@ def _objection(args: argparse.Namespace) -> str:
 
 
 def _unseen(named: str | None, program: str) -> list[str]:
-    """Give what the service needs and does not see, once."""
+    """Give what the service needs and does not see: the program, its Python, this package."""
     own = [] if named else [sys.prefix, sys.base_prefix, os.path.dirname(qemu_pr.__file__)]
-    return hidden_by_units([program, os.path.realpath(program), *own])[:1]
+    return hidden_by_units(dict.fromkeys([program, os.path.realpath(program), *own]))
 
 
 def _is_group(name: str) -> bool:
