@@ -208,7 +208,7 @@ def _parse() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--minutes",
         type=int,
-        default=15,
+        default=25,
         help="stop everything when it takes longer than this (default: %(default)s)",
     )
     parser.add_argument(
