@@ -304,13 +304,13 @@ def test_an_interrupted_command_does_not_answer_the_next_one(
     def interrupt(_request: Request) -> bytes:
         signal.pthread_kill(main_thread, signal.SIGINT)
         interrupted.wait(20)
-        helper.answer = lambda _: reply(0, KEYS)
         return reply(0x18)
 
     helper.answer = interrupt
     with PRManagerHelper(helper.path) as manager:
         with pytest.raises(KeyboardInterrupt):
             manager.execute(disk, READ_KEYS)
+        helper.answer = lambda _: reply(0, KEYS)
         interrupted.set()
 
         completion = manager.execute(disk, READ_KEYS)
