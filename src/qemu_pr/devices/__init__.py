@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 else:
     Protocol = object  # typing takes as long to import as all that the helper needs
 
-_FAILED = Completion.check_condition(LOGICAL_UNIT_COMMUNICATION_FAILURE)
+FAILED = Completion.check_condition(LOGICAL_UNIT_COMMUNICATION_FAILURE)
+"""What to tell a client of a command that came to nothing, for a reason that is not the disk's."""
 
 
 class Device(Protocol):
@@ -40,6 +41,6 @@ class DeviceError(Exception):
         completion: What to tell the client.
     """
 
-    def __init__(self, reason: str, completion: Completion = _FAILED) -> None:
+    def __init__(self, reason: str, completion: Completion = FAILED) -> None:
         super().__init__(reason)
         self.completion = completion

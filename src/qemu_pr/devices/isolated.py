@@ -21,7 +21,8 @@ import struct
 import time
 from _thread import allocate_lock
 
-from qemu_pr.devices import DeviceError
+from qemu_pr.devices import FAILED, DeviceError
+from qemu_pr.protocol import CDB_SIZE, MAX_DATA_SIZE
 from qemu_pr.scsi.completion import Completion
 from qemu_pr.scsi.sense import COMMAND_TIMEOUT_DURING_PROCESSING
 
@@ -40,8 +41,7 @@ LIMIT = 30
 
 _REPLY = struct.Struct("!III")  # status, size of the sense data, size of the data; a reason follows
 _ANCILLARY_SIZE = socket.CMSG_SPACE(struct.calcsize("2i"))
-_CDB_SIZE = 16
-_MESSAGE_SIZE_MAX = _CDB_SIZE + 8192
+_MESSAGE_SIZE_MAX = CDB_SIZE + MAX_DATA_SIZE
 _GIVEN_UP = Completion.check_condition(COMMAND_TIMEOUT_DURING_PROCESSING)
 
 
@@ -165,11 +165,11 @@ def _carry_out(device: Device, fd: int, message: bytes, reply: int, limit: int) 
     signal.alarm(limit)
     reason = ""
     try:
-        completion = device.execute(fd, message[:_CDB_SIZE], message[_CDB_SIZE:])
+        completion = device.execute(fd, message[:CDB_SIZE], message[CDB_SIZE:])
     except DeviceError as error:
         completion, reason = error.completion, str(error)
     except Exception as error:  # a defect: it is to be found in the log
-        completion, reason = DeviceError("").completion, repr(error)
+        completion, reason = FAILED, repr(error)
     head = _REPLY.pack(completion.status, len(completion.sense), len(completion.data))
     connection = socket.socket(fileno=reply)
     connection.sendall(head + completion.sense + completion.data + reason.encode())

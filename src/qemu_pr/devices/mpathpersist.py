@@ -9,9 +9,9 @@ import ctypes
 from functools import cache
 from typing import Any
 
-from qemu_pr.devices import DeviceError
+from qemu_pr.devices import FAILED, DeviceError
 from qemu_pr.scsi import sense
-from qemu_pr.scsi.commands import OutServiceAction, PersistentReserveOut
+from qemu_pr.scsi.commands import InServiceAction, OutServiceAction, PersistentReserveOut
 from qemu_pr.scsi.sense import Sense
 from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.status import GOOD, RESERVATION_CONFLICT, Completion
@@ -26,7 +26,6 @@ _NOISY = 0  # no dump of parameter lists
 _OUT_PARAMETERS_SIZE = 24 + 8192 + 4 + 4
 # struct prin_resp is half as large; some targets write past what they were asked for.
 _IN_RESPONSE_SIZE = 4 * 8192
-_READ_KEYS = 0
 
 _SYNTAX_ERROR = 1
 _ILLEGAL_REQUEST = 5
@@ -52,7 +51,6 @@ _BY_RETURN_CODE = {
         }.items()
     },
 }
-_FAILED = Completion.check_condition(sense.LOGICAL_UNIT_COMMUNICATION_FAILURE)
 
 # What a disk objects to in these has a code of its own, or is in the CDB.
 _ILLEGAL_BY_SERVICE_ACTION: dict[int, Completion] = {
@@ -103,7 +101,7 @@ class Library:
             _NOISY,
             _VERBOSITY,
         )
-        completion = _BY_RETURN_CODE.get(code, _FAILED)
+        completion = _BY_RETURN_CODE.get(code, FAILED)
         if code == _ILLEGAL_REQUEST:
             completion = _ILLEGAL_BY_SERVICE_ACTION.get(command.service_action, completion)
         if code == _SYNTAX_ERROR:
@@ -116,7 +114,7 @@ class Library:
         """Tell whether the library can reach the disk of a map."""
         response = ctypes.create_string_buffer(_IN_RESPONSE_SIZE)
         code = self._library.mpath_persistent_reserve_in(
-            fd, _READ_KEYS, response, _NOISY, _VERBOSITY
+            fd, InServiceAction.READ_KEYS, response, _NOISY, _VERBOSITY
         )
         return bool(code == 0)
 

@@ -19,10 +19,11 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 
-from qemu_pr.devices import device_mapper, mpathpersist
+from qemu_pr.devices import FAILED, device_mapper, mpathpersist
 from qemu_pr.devices.mpathpersist import Library, NoReservationKeyError
 from qemu_pr.devices.multipathd import keep_registered
 from qemu_pr.devices.sg_io import ScsiDisk, is_transport_failure
+from qemu_pr.protocol import CDB_SIZE
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.commands import (
     PERSISTENT_RESERVE_IN,
@@ -43,7 +44,6 @@ from qemu_pr.scsi.sense import Sense
 from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.status import GOOD, RESERVATION_CONFLICT, Completion
 
-_CDB_SIZE = 16
 _ALLOCATION_LENGTH = 24  # of the answers that are read here
 
 # Flags of parameter lists, and the bytes they are in (SPC-4, 6.16.3 and 6.16.4).
@@ -58,7 +58,6 @@ _REGISTER_EVERYWHERE = PersistentReserveOut(
     OutServiceAction.REGISTER_AND_IGNORE_EXISTING_KEY, BASIC_SIZE
 )
 
-_NO_PATH = Completion.check_condition(sense.LOGICAL_UNIT_COMMUNICATION_FAILURE)
 _LENGTH_ERROR = Completion.check_condition(sense.PARAMETER_LIST_LENGTH_ERROR)
 _INVALID_LIST = Completion.check_condition(sense.INVALID_FIELD_IN_PARAMETER_LIST)
 _INVALID_RELEASE = Completion.check_condition(sense.INVALID_RELEASE_OF_PERSISTENT_RESERVATION)
@@ -117,7 +116,7 @@ def _on_some_path(
         completion = library.persistent_reserve_out(fd, command, data_out)
     except NoReservationKeyError:
         return _on_one_path(fd, _encode(command), data_out)
-    return _NO_PATH if completion == GOOD and not library.has_path(fd) else completion
+    return FAILED if completion == GOOD and not library.has_path(fd) else completion
 
 
 def _register(
@@ -128,18 +127,18 @@ def _register(
     The library can lose these without a word, as its threads change one parameter list. So one path
     gets the list as it is, and then the library registers all paths.
     """
-    basic = bytearray(data_out[:BASIC_SIZE])
     if data_out[_FLAGS_BYTE] & _SPEC_I_PT:
         completion = _on_one_path(fd, _encode(command), data_out)
         if completion != GOOD:
             return completion
-        basic[_FLAGS_BYTE] &= ~_SPEC_I_PT
+        without_ports = bytearray(data_out[:BASIC_SIZE])
+        without_ports[_FLAGS_BYTE] &= ~_SPEC_I_PT
+        data_out = bytes(without_ports)
         command = replace(command, service_action=OutServiceAction.REGISTER_AND_IGNORE_EXISTING_KEY)
-        data_out = bytes(basic)
     completion = library.persistent_reserve_out(fd, command, data_out)
     if completion == GOOD:
-        key = int.from_bytes(basic[8:16], "big")
-        aptpl = bool(basic[_FLAGS_BYTE] & _APTPL)
+        key = int.from_bytes(data_out[8:16], "big")
+        aptpl = bool(data_out[_FLAGS_BYTE] & _APTPL)
         keep_registered(device_mapper.name(fd), key, aptpl=aptpl)
     return completion
 
@@ -166,7 +165,7 @@ def _release(
     answers = [_on_this_path(path, _encode(command), data_out) for path in _paths(fd)]
     heard = [answer for answer in answers if not is_transport_failure(answer)]
     if not heard:
-        return answers[0] if answers else _NO_PATH
+        return answers[0] if answers else FAILED
     key = int.from_bytes(data_out[:8], "big")
     left = _reservation(fd)
     if left is None or left.key != key:
@@ -186,7 +185,7 @@ def _release_for_a_lost_path(
     """
     take_over = replace(command, service_action=OutServiceAction.PREEMPT)
     own_key = data_out[:8] * 2 + bytes(8)
-    completion = _NO_PATH
+    completion = FAILED
     for path in _paths(fd):
         completion = _on_this_path(path, _encode(take_over), own_key)
         if completion == GOOD:
@@ -233,7 +232,7 @@ def _on_one_path(
         data_out: The parameter list.
         until_not: A completion for which the next path is tried as well.
     """
-    completion = _NO_PATH
+    completion = FAILED
     for path in chain([fd], _paths(fd)):
         completion = _on_this_path(path, cdb, data_out)
         if completion != until_not and not is_transport_failure(completion):
@@ -293,4 +292,4 @@ def _read(fd: int, service_action: InServiceAction) -> bytes:
 
 
 def _encode(command: PersistentReserveIn | PersistentReserveOut) -> bytes:
-    return command.encode().ljust(_CDB_SIZE, b"\0")
+    return command.encode().ljust(CDB_SIZE, b"\0")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 
-from qemu_pr.devices import DeviceError
+from qemu_pr.devices import FAILED, DeviceError
 from qemu_pr.scsi.codes import PERSISTENT_RESERVE_OUT
 from qemu_pr.scsi.completion import Completion
-from qemu_pr.scsi.sense import INVALID_OPERATION_CODE, LOGICAL_UNIT_COMMUNICATION_FAILURE
+from qemu_pr.scsi.sense import INVALID_OPERATION_CODE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def carry_out(device: Device, fd: int, request: Request, client: int, events: Ev
         completion = error.completion
     except Exception as error:  # a defect in one device must not stop the guests of the others
         events("pr_helper_device_fail", client, repr(error))
-        completion = Completion.check_condition(LOGICAL_UNIT_COMMUNICATION_FAILURE)
+        completion = FAILED
     if "pr_helper_reply" in events.heard:
         events(
             "pr_helper_reply",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 
 from qemu_pr.helper import StartError, devices, listen, privileges
 from qemu_pr.helper.server import DEFAULT_CONNECTIONS, DEFAULT_REQUEST_TIMEOUT, serve
@@ -131,8 +132,6 @@ def _prepare_for_maps(settings: Settings) -> None:
 
 def _raise_descriptor_limit() -> None:
     """Give libmpathpersist the limit it wants; without, it writes a line for every command."""
-    import resource  # here only, so that the helper starts quickly
-
     try:
         with open("/proc/sys/fs/nr_open") as file:
             highest = int(file.read())
