@@ -6,9 +6,9 @@ import os
 import stat
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from qemu_pr.lint.block_devices import disk_of_partition, map_of_path, sysfs
+from qemu_pr.multipath_conf.wwids import map_wwid
 
 _SG_GET_VERSION_NUM = 0x2282
 _NOT_A_DISK = "name a disk, as 'lsblk --scsi' lists them"
@@ -67,7 +67,7 @@ class Disk:
     def is_map(self) -> bool:
         """Whether it is a multipath map."""
         device = sysfs(self.path)
-        return bool(device and _uuid(device).startswith("mpath-"))
+        return bool(device and map_wwid(device / "dm"))
 
     @cached_property
     def is_scsi(self) -> bool:
@@ -98,10 +98,3 @@ class Disk:
             OSError: The system refuses.
         """
         return os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-
-
-def _uuid(device: Path) -> str:
-    try:
-        return (device / "dm/uuid").read_text()
-    except OSError:  # no device-mapper device
-        return ""

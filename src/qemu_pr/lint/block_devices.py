@@ -5,6 +5,8 @@ import re
 import stat
 from pathlib import Path
 
+from qemu_pr.multipath_conf.wwids import map_wwid
+
 # Names that only partitions have, with the part that names the disk.
 _PARTITION = re.compile(
     r"(?P<disk>/dev/(?:(?:sd|vd|xvd|hd)[a-z]+(?=\d+\Z)|(?:nvme\d+n|mmcblk|loop)\d+(?=p\d+\Z)"
@@ -43,7 +45,7 @@ def map_of_path(path: str) -> str | None:
     """
     device = sysfs(path)
     for holder in (device / "holders").glob("*/dm") if device else ():
-        if (holder / "uuid").read_text().startswith("mpath-"):
+        if map_wwid(holder):
             return f"/dev/mapper/{(holder / 'name').read_text().strip()}"
     return None
 

@@ -41,7 +41,7 @@ class Host(NamedTuple):
         return sorted(
             Map(_text(directory / "name"), wwid)
             for directory in self.sys.glob("block/dm-*/dm")
-            if (wwid := _map_wwid(directory))
+            if (wwid := map_wwid(directory))
         )
 
     def wwid(self, path: str) -> str:
@@ -78,7 +78,7 @@ class Host(NamedTuple):
         if (directory / "dm").exists():
             return self._dm_wwid(path, directory)
         holders = directory.glob("holders/dm-*/dm")
-        for wwid in filter(None, map(_map_wwid, holders)):
+        for wwid in filter(None, map(map_wwid, holders)):
             return wwid
         serial = self._property(name, "ID_SERIAL")
         if serial:
@@ -95,7 +95,7 @@ class Host(NamedTuple):
         raise MultipathConfError(path, "neither udev nor the kernel has a WWID of it", _LIST)
 
     def _dm_wwid(self, path: str, directory: Path) -> str:
-        wwid = _map_wwid(directory / "dm")
+        wwid = map_wwid(directory / "dm")
         if wwid:
             return wwid
         if _PART.match(_text(directory / "dm" / "uuid")):
@@ -138,8 +138,15 @@ def check_typed(wwid: str) -> str:
     return wwid
 
 
-def _map_wwid(directory: Path) -> str:
-    """Give the WWID of a device-mapper device, empty if it is no multipath map."""
+def map_wwid(directory: Path) -> str:
+    """Tell the WWID of a multipath map.
+
+    Args:
+        directory: Where sysfs tells of a device-mapper device: ``dm`` of a block device.
+
+    Returns:
+        The WWID; empty if the device is no multipath map, or is not there.
+    """
     uuid = _text(directory / "uuid")
     return uuid.removeprefix(_MAP) if uuid.startswith(_MAP) else ""
 
