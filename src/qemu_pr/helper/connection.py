@@ -22,7 +22,7 @@ IDLE_AFTER = 1
 SLOW = 100e-6
 """From how many seconds on a command counts as slow: about what it costs to change threads."""
 
-_FEWEST_SLOW, _MOST_SLOW = 2, 8
+_SLOW_IN_A_ROW = 3
 
 # A message carries 253 descriptors at most (SCM_MAX_FD). With room for all of them none is lost,
 # and every one can be closed.
@@ -88,8 +88,8 @@ class Connection:
         return self._socket.fileno()
 
     def count_as_slow(self) -> None:
-        """Count the next few commands as slow, however fast they are."""
-        self._slow = _MOST_SLOW
+        """Take the next command for a slow one."""
+        self._slow = _SLOW_IN_A_ROW
         self.is_slow = True
 
     def advance(self, *, wait: bool) -> bool:
@@ -169,21 +169,16 @@ class Connection:
     def _answer(self, request: Request) -> None:
         began = monotonic()
         completion = carry_out(self._device, self._held[0], request, self.client, self._events)
-        slow = monotonic() - began > SLOW
-        if slow or self._slow:
-            self._count(slow)
+        if monotonic() - began > SLOW:
+            self._slow += 1
+            self.is_slow = self._slow >= _SLOW_IN_A_ROW
+        elif self._slow:
+            self._slow = 0
+            self.is_slow = False
         _close(self._held)
         reply = encode_reply(request, completion)
         if self._socket.send(reply, socket.MSG_DONTWAIT) < len(reply):
             raise BlockingIOError
-
-    def _count(self, slow: bool) -> None:
-        """Count a command.
-
-        The second slow one makes the connection slow, until as many were fast.
-        """
-        self._slow = min(self._slow + 1, _MOST_SLOW) if slow else self._slow - 1
-        self.is_slow = self._slow >= (1 if self.is_slow else _FEWEST_SLOW)
 
     def _end(self) -> None:
         self._events("pr_helper_close", self.client)

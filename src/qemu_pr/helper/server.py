@@ -13,6 +13,7 @@ import _socket as socket  # without enum
 import os
 import resource
 import select
+import sys
 from _thread import start_new_thread
 from time import monotonic
 
@@ -31,6 +32,7 @@ DEFAULT_CONNECTIONS = 4096
 DEFAULT_REQUEST_TIMEOUT = 30
 
 _ALERT = 60e-6  # seconds from the beginning of a command on
+_SWITCH = 50e-6  # seconds until a thread that came back from its disk gets the interpreter's lock
 _PAUSE_AFTER_ACCEPT_ERROR = 0.1  # seconds
 _OTHER_DESCRIPTORS = 64  # those that are no connections: of disks, above all
 
@@ -66,6 +68,7 @@ def serve(
     server = _Server(
         listener, device, stop, events, _fitting_descriptors(connections), request_timeout
     )
+    sys.setswitchinterval(_SWITCH)
     server.start()
     while not stop.wait():
         if server.has_failed:
