@@ -1,5 +1,5 @@
-/* The load: clients of a helper's socket, all in this one thread, so that they leave the machine to
- * the helper. Each keeps one command in flight, as QEMU does: PERSISTENT RESERVE IN, READ KEYS.
+/* The load: clients of a helper's socket, a process each, as each guest has a QEMU of its own.
+ * Each keeps one command in flight, as QEMU does: PERSISTENT RESERVE IN, READ KEYS.
  *
  *   load run SOCKET SECONDS CLIENTS DISK [CLIENTS DISK]...
  *       Let so many clients send commands on each disk. Prints one line for each pair:

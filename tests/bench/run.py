@@ -32,6 +32,7 @@ RESULTS = HERE.parent.parent / "build" / "bench.json"
 OURS = (str(Path(sys.executable).with_name("qemu-pr-helper")),)
 THEIRS = ("/usr/bin/qemu-pr-helper",)
 PYTHON = (sys.executable, "-I", "-c", "pass")
+BARE_LOOP = (sys.executable, "-I", str(HERE / "bare_loop.py"))
 
 WANTED_THROUGHPUT = {1: None, 4: None, 16: 1.5, 64: 1.2}  # by the number of clients
 IDLE = (100, 1000, 4000)
@@ -81,16 +82,27 @@ def clients(bench: Bench, count: int) -> list[Row]:
     p99 = Row(f"{name}: latency, 99th percentile", "us", None if count > 1 else 1.0)
     cpu = Row(f"{name}: processor time a command", "us", 1.0)
     fairness = Row(f"{name}: fewest commands of a client, of the most", "%", more_is_better=True)
-    with bench.both() as helpers:
-        for is_ours, helper in bench.in_turn(helpers):
+    bound = "a bare loop"
+    most = Row(f"{name}: throughput, ours", "commands/s", more_is_better=True, other=bound)
+    least = Row(f"{name}: latency, median, ours", "us", other=bound)
+    with (
+        bench.both() as helpers,
+        MeasuredHelper(BARE_LOOP, bench.folder, bench.load) as bare_loop,
+    ):
+        for is_ours, helper in bench.in_turn([*helpers, (False, bare_loop)]):
             before = helper.cpu_seconds
             [load] = helper.run(bench.seconds, (count, bench.disk))
+            if is_ours or helper is bare_loop:
+                most.add(is_ours, load.throughput)
+                least.add(is_ours, load.median)
+            if helper is bare_loop:
+                continue
             throughput.add(is_ours, load.throughput)
             median.add(is_ours, load.median)
             p99.add(is_ours, load.p99)
             cpu.add(is_ours, (helper.cpu_seconds - before) / load.commands * 1e6)
             fairness.add(is_ours, load.fewest / load.most * 100)
-    return [throughput, median, p99, cpu, *([fairness] if count > 1 else [])]
+    return [throughput, median, p99, cpu, *([fairness] if count > 1 else []), most, least]
 
 
 def slow_disks(bench: Bench) -> list[Row]:
