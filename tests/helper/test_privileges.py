@@ -25,6 +25,7 @@ from requirements import require
 
 NOBODY = 65534
 CAP_SYS_RAWIO = f"{1 << 17:016x}"
+CAP_SYS_RAWIO_AND_ADMIN = f"{1 << 17 | 1 << 21:016x}"
 NONE = f"{0:016x}"
 CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 
@@ -34,6 +35,10 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def privileges(pid: int) -> dict[str, str]:
     status = status_of(pid)
     return {name: status[name] for name in ("Uid", "Gid", "Groups", *CAPABILITIES)}
+
+
+def children_of(pid: int) -> list[int]:
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 def ordinary_user(*command: str) -> tuple[str, ...]:
@@ -89,9 +94,54 @@ def test_numbers_that_name_nobody_are_taken_as_ids(path):
 
 
 @as_root
-def test_no_new_privileges_can_be_gained(path):
-    with started(PYTHON_HELPER, path) as process:
+@pytest.mark.parametrize("options", [(), ("-u", "nobody", "-g", "nogroup")], ids=" ".join)
+def test_no_new_privileges_can_be_gained(path, options):
+    with started(PYTHON_HELPER, path, *options) as process:
         assert status_of(process.pid)["NoNewPrivs"] == "1"
+
+
+@as_root
+def test_the_process_for_multipath_maps_keeps_two_capabilities_and_no_more(path):
+    with started(PYTHON_HELPER, path) as process:
+        (child,) = children_of(process.pid)
+        found = privileges(child)
+
+        assert status_of(child)["NoNewPrivs"] == "1"
+    assert found["CapEff"] == found["CapPrm"] == CAP_SYS_RAWIO_AND_ADMIN
+    assert found["CapBnd"] == found["CapInh"] == found["CapAmb"] == NONE
+    assert found["Groups"] == ""
+
+
+@as_root
+@pytest.mark.parametrize("options", [(), ("-u", "nobody")], ids=" ".join)
+def test_its_memory_and_descriptors_are_for_root_alone(path, options):
+    setpriv = require("setpriv", package="util-linux")
+    # With that capability root sees everything; else it sees what is dumpable.
+    without = (setpriv, "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
+    with started(PYTHON_HELPER, path, *options) as process:
+        for pid in (process.pid, *children_of(process.pid)):
+            assert run((*without, "readlink", f"/proc/{pid}/exe")).returncode == 1
+            assert os.stat(f"/proc/{pid}/environ").st_uid == 0
+
+
+def test_without_privileges_it_can_be_debugged_by_its_user(path, folder):
+    folder.chmod(0o777)
+    with started(ordinary_user(*PYTHON_HELPER), path) as process:
+        assert os.stat(f"/proc/{process.pid}/environ").st_uid != 0
+
+
+@as_root
+def test_what_keeps_it_from_dropping_privileges_is_named(path):
+    setpriv = require("setpriv", package="util-linux")
+
+    result = run((setpriv, "--securebits=+keep_caps_locked", *PYTHON_HELPER), "-k", path)
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        "qemu-pr-helper: Failed to drop privileges: PR_SET_KEEPCAPS: Operation not permitted;"
+        " look for what confines this process: a user namespace, securebits, a system call filter\n"
+    )
+    assert not Path(path).exists()
 
 
 @as_root
