@@ -133,7 +133,7 @@ def test_verbose_logs_connections_and_twice_verbose_commands(path, regular):
                 client.command(cdb(0x5E, 8), regular)
             logs.append(terminated(process))
 
-    assert f"qemu-pr-helper: client {os.getpid()}: connected\n" in logs[0]
+    assert f"qemu-pr-helper: client {os.getpid()}: connected, user {os.geteuid()}\n" in logs[0]
     assert "CDB" not in logs[0]
     assert f"CDB {cdb(0x5E, 8).hex()}, 0 bytes of parameter list\n" in logs[1]
     assert "status 0x02, sense 70000b" in logs[1]

@@ -1,6 +1,7 @@
 """The client that it is made for: QEMU."""
 
 import json
+import os
 import subprocess
 
 from helper_process import PYTHON_HELPER, started, terminated, wait_for
@@ -30,5 +31,5 @@ def test_qemu_connects_and_says_so(path):
         assert {"id": "query", "return": [{"id": "helper0", "connected": True}]} in answers
         wait_for(lambda: monitor.poll() is not None, "QEMU ends")
         log = terminated(process)
-    assert f"qemu-pr-helper: client {monitor.pid}: connected\n" in log
+    assert f"qemu-pr-helper: client {monitor.pid}: connected, user {os.geteuid()}\n" in log
     assert f"qemu-pr-helper: client {monitor.pid}: disconnected\n" in log

@@ -84,6 +84,12 @@ OPTIONS: dict[tuple[str, ...], dict[str, Any]] = {
         "default": 0,
         "help": "log connections, too; twice: every command",
     },
+    ("--allow-user",): {
+        "metavar": "USER",
+        "action": "append",
+        "default": [],
+        "help": "take connections of this user only, by name or number; once for each user",
+    },
     ("--max-connections",): {
         "metavar": "COUNT",
         "type": number,
@@ -202,12 +208,13 @@ def _settings(options: dict[str, Any]) -> Settings:
         socket=options["socket"],
         pid_file=pid_file,
         daemon=options["daemon"],
-        user=_id(options["user"], "user", _user_id),
-        group=_id(options["group"], "group", _group_id),
+        user=None if options["user"] is None else _id(options["user"], "user", _user_id),
+        group=None if options["group"] is None else _id(options["group"], "group", _group_id),
         simulation=simulation,
         multipath=not options["no_multipath"],
         max_connections=options["max_connections"],
         request_timeout=options["request_timeout"],
+        allowed_users=_allowed_users(options["allow_user"]),
     )
 
 
@@ -223,10 +230,12 @@ def _group_id(name: str) -> int:
     return grp.getgrnam(name).gr_gid
 
 
-def _id(name: str | None, kind: str, look_up: Callable[[str], int]) -> int | None:
+def _allowed_users(names: Sequence[str]) -> frozenset[int] | None:
+    return frozenset(_id(name, "user", _user_id) for name in names) or None
+
+
+def _id(name: str, kind: str, look_up: Callable[[str], int]) -> int:
     """Give a user's or group's number; a name that consists of digits goes before the number."""
-    if name is None:
-        return None
     try:
         return look_up(name)
     except KeyError:

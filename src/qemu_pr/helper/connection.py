@@ -12,6 +12,8 @@ from qemu_pr.protocol import HANDSHAKE, ProtocolError, RequestReader, encode_rep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from qemu_pr.devices import Device
     from qemu_pr.helper.events import Events
     from qemu_pr.protocol import Request
@@ -38,12 +40,15 @@ class Connection:
         connected: The socket, which blocks.
         device: What carries out the commands.
         events: Where to report what happens.
+        allowed_users: The IDs of the users who may connect; None: all who reach the socket.
 
     Raises:
+        PermissionError: The client's user is not among them.
         OSError: The connection broke.
 
     Attributes:
         client: The client's process ID; its user may have many.
+        user: The client's user ID.
         half_sent_since: When the request that is being received began, by the monotonic clock; 0.0
             if none is. The handshake counts as one.
         ended: Whether there is nothing more to `advance`.
@@ -63,9 +68,16 @@ class Connection:
         "half_sent_since",
         "is_finished",
         "is_slow",
+        "user",
     )
 
-    def __init__(self, connected: socket.socket, device: Device, events: Events) -> None:
+    def __init__(
+        self,
+        connected: socket.socket,
+        device: Device,
+        events: Events,
+        allowed_users: Container[int] | None = None,
+    ) -> None:
         self._socket = connected
         self._device = device
         self._events = events
@@ -73,11 +85,14 @@ class Connection:
         self._held: list[int] = []  # the descriptors of the request that is being read
         self._slow = 0
         self.is_slow = False
-        self.client = _process_of(connected)
+        self.client, self.user = _peer_of(connected)
         self.half_sent_since = monotonic()
         self.ended = False
         self.is_finished = False
-        events("pr_helper_accept", self.client)
+        if allowed_users is not None and self.user not in allowed_users:
+            events("pr_helper_deny", self.client, self.user)
+            raise PermissionError
+        events("pr_helper_accept", self.client, self.user)
         connected.setsockopt(
             socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", IDLE_AFTER, 0)
         )
@@ -194,7 +209,8 @@ def _close(descriptors: list[int]) -> None:
             pass
 
 
-def _process_of(connected: socket.socket) -> int:
+def _peer_of(connected: socket.socket) -> tuple[int, int]:
+    """Give the IDs of the process and of the user that connected."""
     credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    process: int = struct.unpack("@iII", credentials)[0]
-    return process
+    process, user, _ = struct.unpack("@iII", credentials)
+    return process, user

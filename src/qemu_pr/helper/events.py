@@ -14,7 +14,11 @@ QUIET, NORMAL, VERBOSE, DEBUG = range(4)
 # Event: the verbosity from which on it is logged, and its text.
 EVENTS = {
     "pr_helper_listen": (VERBOSE, "listening on {}"),
-    "pr_helper_accept": (VERBOSE, "client {}: connected"),
+    "pr_helper_accept": (VERBOSE, "client {}: connected, user {}"),
+    "pr_helper_deny": (
+        NORMAL,
+        "client {0}: refused: user {1} may not connect; to let it, add --allow-user {1}",
+    ),
     "pr_helper_accept_fail": (NORMAL, "cannot take a connection: {}"),
     "pr_helper_crowd": (NORMAL, "client {}: has {} of {} connections; its oldest are closed"),
     "pr_helper_thread_fail": (NORMAL, "cannot start a thread, so a slow disk delays others: {}"),

@@ -12,7 +12,7 @@ from qemu_pr.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from qemu_pr.helper.events import Events
 
@@ -33,9 +33,11 @@ class Settings(Value):
         multipath: Whether commands on a multipath map go to all its paths.
         max_connections: How many to keep; see `serve`.
         request_timeout: How long a client may take to send a request, in seconds.
+        allowed_users: The IDs of the users who may connect; None: all who reach the socket.
     """
 
     __slots__ = (
+        "allowed_users",
         "daemon",
         "group",
         "max_connections",
@@ -59,6 +61,7 @@ class Settings(Value):
         multipath: bool = True,
         max_connections: int = DEFAULT_CONNECTIONS,
         request_timeout: float = DEFAULT_REQUEST_TIMEOUT,
+        allowed_users: Container[int] | None = None,
     ) -> None:
         self.socket = socket
         self.pid_file = pid_file
@@ -69,6 +72,7 @@ class Settings(Value):
         self.multipath = multipath
         self.max_connections = max_connections
         self.request_timeout = request_timeout
+        self.allowed_users = allowed_users
 
 
 def run(settings: Settings, events: Events) -> int:
@@ -112,7 +116,7 @@ def run(settings: Settings, events: Events) -> int:
         device = make_device(maps)
         if ready:
             ready()
-        limits = (settings.max_connections, settings.request_timeout)
+        limits = (settings.max_connections, settings.request_timeout, settings.allowed_users)
         return 0 if serve(listener, device, stop, events, *limits) else 1
     finally:
         for clean_up in reversed(cleanups):

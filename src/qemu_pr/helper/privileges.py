@@ -115,7 +115,7 @@ def _check(call: str, result: int) -> None:
         raise _failed(call, os.strerror(ctypes.get_errno()))
 
 
-def _failed(call: str, why: str) -> StartError:
+def _failed(call: str, why: str | None) -> StartError:
     return StartError(
         f"Failed to drop privileges: {call}: {why}; look for what confines this process:"
         " a user namespace, securebits, a system call filter"

@@ -24,6 +24,8 @@ from qemu_pr.helper.stop_signals import StopSignals, block_in_this_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from qemu_pr.devices import Device
     from qemu_pr.helper.events import Events
     from qemu_pr.helper.listen import Listener
@@ -44,6 +46,7 @@ def serve(
     events: Events,
     connections: int = DEFAULT_CONNECTIONS,
     request_timeout: float = DEFAULT_REQUEST_TIMEOUT,
+    allowed_users: Container[int] | None = None,
 ) -> bool:
     """Serve clients until a stop signal comes; then close the listener and finish all commands.
 
@@ -57,6 +60,7 @@ def serve(
         events: Where to report what happens.
         connections: How many to keep; further ones take the place of older ones.
         request_timeout: How long a client may take to send a request, in seconds.
+        allowed_users: The IDs of the users who may connect; None: all who reach the socket.
 
     Returns:
         Whether all commands were finished; False if a second signal came first, or the helper has
@@ -66,7 +70,13 @@ def serve(
         StartError: The system gives this process no further thread.
     """
     server = _Server(
-        listener, device, stop, events, _fitting_descriptors(connections), request_timeout
+        listener,
+        device,
+        stop,
+        events,
+        _fitting_descriptors(connections),
+        request_timeout,
+        allowed_users,
     )
     sys.setswitchinterval(_SWITCH)
     server.start()
@@ -108,6 +118,7 @@ class _Server:
         events: Events,
         most_connections: int,
         request_timeout: float,
+        allowed_users: Container[int] | None,
     ) -> None:
         self.connections: dict[int, Connection] = {}
         self.is_over = False
@@ -118,6 +129,7 @@ class _Server:
         self._events = events
         self._most_connections = most_connections
         self._request_timeout = request_timeout
+        self._allowed_users = allowed_users
         self._baton = Baton()
         self._last_ready: list[tuple[int, int]] = []
         self._is_alone = False  # one client sent the last commands
@@ -324,8 +336,8 @@ class _Server:
         self._overloaded = False
         connected = socket.socket(fileno=fd)
         try:
-            connection = Connection(connected, self._device, self._events)
-        except OSError:  # it went away
+            connection = Connection(connected, self._device, self._events, self._allowed_users)
+        except OSError:  # it may not connect, or went away
             connected.close()
             return
         if len(self.connections) >= self._most_connections:
