@@ -13,10 +13,10 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
 from qemu_pr import __version__
-from qemu_pr.cli.persist.text import TYPE_NAMES
 from qemu_pr.logical_unit import rules
 from qemu_pr.logical_unit.rules import Access, Standing
 from qemu_pr.scsi.commands import OutServiceAction
+from qemu_pr.scsi.names import TYPE_NAMES
 
 _MEDIUM = {
     Access(read=True, write=True): "reads, writes",

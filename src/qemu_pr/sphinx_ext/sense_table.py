@@ -12,9 +12,10 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
 from qemu_pr import __version__
-from qemu_pr.cli.persist.failures import explain, sense_text
+from qemu_pr.cli.persist.failures import explain
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.commands import OutServiceAction, PersistentReserveOut
+from qemu_pr.scsi.names import sense_text
 from qemu_pr.scsi.sense import Sense
 from qemu_pr.scsi.status import Completion
 from qemu_pr.sphinx_ext.reservation_tables import list_table

@@ -13,8 +13,6 @@ from qemu_pr.cli.persist.failures import (
     MALFORMED,
     Failure,
     explain,
-    sense_text,
-    status_name,
 )
 from qemu_pr.cli.persist.options import DESCRIPTION, EPILOG, add_options
 from qemu_pr.cli.persist.request import OptionsError, Request, build
@@ -22,6 +20,7 @@ from qemu_pr.cli.progress import progress
 from qemu_pr.manager import ConnectError, PRManagerHelper
 from qemu_pr.scsi.commands import InServiceAction
 from qemu_pr.scsi.errors import MalformedError
+from qemu_pr.scsi.names import sense_text, status_name
 from qemu_pr.scsi.status import Completion
 
 _NO_HELPER = {

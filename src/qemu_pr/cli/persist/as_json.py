@@ -6,8 +6,8 @@ beyond 53 bits; all other numbers are numbers.
 
 from typing import Any
 
-from qemu_pr.cli.persist.text import TYPE_NAMES
 from qemu_pr.scsi.commands import InServiceAction, ReservationType
+from qemu_pr.scsi.names import TYPE_NAMES
 from qemu_pr.scsi.parameter_data import (
     FullStatus,
     ReadFullStatus,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from qemu_pr.scsi.commands import OutServiceAction, PersistentReserveIn, PersistentReserveOut
 from qemu_pr.scsi.errors import MalformedError
+from qemu_pr.scsi.names import sense_words, status_name
 from qemu_pr.scsi.sense import Sense
 from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.status import Completion, Status
@@ -62,17 +63,6 @@ def explain(
             return Failure(exit_status, status_name(status).lower(), advice)
 
 
-def status_name(status: int) -> str:
-    """Give the name that SAM-5 gives a status code, or a number in hex if it has none."""
-    names = {known.value: known.name.replace("_", " ") for known in Status}
-    return names.get(status, f"unknown status {status:#04x}")
-
-
-def sense_text(sense: Sense) -> str:
-    """Give the additional sense code and its qualifier in words; empty if they are not known."""
-    return _ADDITIONAL_SENSE.get((sense.asc, sense.ascq), "")
-
-
 def _explain_sense(
     command: PersistentReserveIn | PersistentReserveOut, data: bytes
 ) -> Failure | None:
@@ -84,12 +74,10 @@ def _explain_sense(
     carried_out = sense.key in (SenseKey.NO_SENSE, SenseKey.RECOVERED_ERROR)
     if carried_out and isinstance(command, PersistentReserveOut):
         return None
-    key = SenseKey(sense.key).name.lower().replace("_", " ")
-    words = ": ".join(filter(None, (key, sense_text(sense))))
     code = (sense.key, sense.asc, sense.ascq)
     return Failure(
         exit_status=_sense_exit_status(sense),
-        reason=f"{words} ({sense})",
+        reason=sense_words(sense),
         advice=_CODE_ADVICE.get(code, "") or _KEY_ADVICE.get(sense.key, ""),
         sense=sense,
     )
@@ -191,50 +179,4 @@ _CODE_ADVICE: dict[tuple[int, int, int], str] = {
     (SenseKey.ILLEGAL_REQUEST, 0x55, 0x04): (
         "the device has no room for another key: --read-keys shows those it has"
     ),
-}
-
-# Additional sense codes that a reservation command meets, in the words of SPC-4, table F.2.
-_ADDITIONAL_SENSE = {
-    (0x00, 0x06): "I/O process terminated",
-    (0x04, 0x00): "logical unit not ready, cause not reportable",
-    (0x04, 0x01): "logical unit is in process of becoming ready",
-    (0x04, 0x02): "logical unit not ready, initializing command required",
-    (0x04, 0x03): "logical unit not ready, manual intervention required",
-    (0x04, 0x0A): "logical unit not accessible, asymmetric access state transition",
-    (0x04, 0x0B): "logical unit not accessible, target port in standby state",
-    (0x04, 0x0C): "logical unit not accessible, target port in unavailable state",
-    (0x05, 0x00): "logical unit does not respond to selection",
-    (0x08, 0x00): "logical unit communication failure",
-    (0x08, 0x01): "logical unit communication time-out",
-    (0x11, 0x00): "unrecovered read error",
-    (0x1A, 0x00): "parameter list length error",
-    (0x20, 0x00): "invalid command operation code",
-    (0x24, 0x00): "invalid field in CDB",
-    (0x25, 0x00): "logical unit not supported",
-    (0x26, 0x00): "invalid field in parameter list",
-    (0x26, 0x04): "invalid release of persistent reservation",
-    (0x27, 0x00): "write protected",
-    (0x27, 0x07): "space allocation failed write protect",
-    (0x29, 0x00): "power on, reset, or bus device reset occurred",
-    (0x29, 0x01): "power on occurred",
-    (0x29, 0x02): "SCSI bus reset occurred",
-    (0x29, 0x03): "bus device reset function occurred",
-    (0x29, 0x04): "device internal reset",
-    (0x29, 0x07): "I_T nexus loss occurred",
-    (0x2A, 0x01): "mode parameters changed",
-    (0x2A, 0x03): "reservations preempted",
-    (0x2A, 0x04): "reservations released",
-    (0x2A, 0x05): "registrations preempted",
-    (0x2A, 0x06): "asymmetric access state changed",
-    (0x2A, 0x09): "capacity data has changed",
-    (0x2E, 0x02): "command timeout during processing",
-    (0x2F, 0x00): "commands cleared by another initiator",
-    (0x2F, 0x02): "commands cleared by device server",
-    (0x3A, 0x00): "medium not present",
-    (0x3F, 0x03): "inquiry data has changed",
-    (0x3F, 0x0E): "reported LUNs data has changed",
-    (0x44, 0x00): "internal target failure",
-    (0x55, 0x02): "insufficient reservation resources",
-    (0x55, 0x03): "insufficient resources",
-    (0x55, 0x04): "insufficient registration resources",
 }

@@ -9,24 +9,10 @@ its own; here the output ends.
 from collections.abc import Callable, Iterator
 
 from qemu_pr.scsi.commands import InServiceAction
+from qemu_pr.scsi.names import TYPE_NAMES
 
 BUFFER_SIZE = 8192
 """Size of the data buffer in bytes, and so the largest allocation length."""
-
-TYPE_NAMES = (
-    "obsolete [0]",
-    "Write Exclusive",
-    "obsolete [2]",
-    "Exclusive Access",
-    "obsolete [4]",
-    "Write Exclusive, registrants only",
-    "Exclusive Access, registrants only",
-    "Write Exclusive, all registrants",
-    "Exclusive Access, all registrants",
-    "obsolete [9]",
-    *(f"obsolete [{type_:#x}]" for type_ in range(0xA, 0x10)),
-)
-"""The sixteen values of a reservation's TYPE field in words."""
 
 _NO_DESCRIPTORS = "  No full status descriptors\n"
 _TRANSPORT_ID_TEXT_MAX = 1023  # bytes: sg_persist makes the text in a buffer of 1024

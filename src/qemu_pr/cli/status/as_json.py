@@ -6,9 +6,10 @@ Whatever a disk tells, the names are there; what it does not tell is null.
 from typing import Any
 
 from qemu_pr.cli.persist import as_json
-from qemu_pr.cli.persist.failures import Failure, sense_text
+from qemu_pr.cli.persist.failures import Failure
 from qemu_pr.reservation_status import Registrant, ReservationStatus
 from qemu_pr.scsi.commands import InServiceAction
+from qemu_pr.scsi.names import sense_text
 from qemu_pr.scsi.parameter_data import ReadFullStatus, ReadReservation, ReportCapabilities
 from qemu_pr.scsi.sense import Sense
 

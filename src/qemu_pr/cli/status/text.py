@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from qemu_pr.cli.persist.failures import sense_text
-from qemu_pr.cli.persist.text import TYPE_NAMES
 from qemu_pr.logical_unit.rules import ALL_REGISTRANTS
 from qemu_pr.reservation_status import KnownAccess, Registrant, ReservationStatus
 from qemu_pr.scsi import sense
+from qemu_pr.scsi.names import TYPE_NAMES, sense_text
 from qemu_pr.scsi.parameter_data import ReportCapabilities
 from qemu_pr.scsi.sense import Sense
 
