@@ -23,7 +23,7 @@ def read(table: Table, arguments: Sequence[str]) -> dict[str, Any] | None:
     Args:
         table: For each option its names, the last one a long one, and what argparse's add_argument
             is given with them: ``action`` (others than ``store``, ``append``, ``store_true`` and
-            ``count`` are not read here), ``default`` and ``type``.
+            ``count`` are not read here), ``default``, ``choices`` and ``type``.
         arguments: What follows the program's name.
 
     Returns:
@@ -43,6 +43,8 @@ def read(table: Table, arguments: Sequence[str]) -> dict[str, Any] | None:
             if action in _WITH_VALUE:
                 value = next(words, "-") if value is None else value
                 if value.startswith("-"):
+                    return None
+                if value not in settings.get("choices", (value,)):
                     return None
                 try:
                     value = settings.get("type", str)(value)

@@ -14,8 +14,14 @@ from qemu_pr import __version__
 from qemu_pr.cli import plain_options
 from qemu_pr.helper import StartError, listen
 from qemu_pr.helper.devices import Simulation
-from qemu_pr.helper.events import DEBUG, EVENTS, NORMAL, QUIET, Events
-from qemu_pr.helper.life_cycle import DEFAULT_PID_FILE, DEFAULT_SOCKET, Settings, run
+from qemu_pr.helper.events import DEBUG, ERROR, EVENTS, NORMAL, QUIET, Events, journal_prefix
+from qemu_pr.helper.life_cycle import (
+    AUDIT_FORMATS,
+    DEFAULT_PID_FILE,
+    DEFAULT_SOCKET,
+    Settings,
+    run,
+)
 from qemu_pr.helper.server import DEFAULT_CONNECTIONS, DEFAULT_REQUEST_TIMEOUT
 
 TYPE_CHECKING = False
@@ -89,6 +95,16 @@ OPTIONS: dict[tuple[str, ...], dict[str, Any]] = {
         "action": "append",
         "default": [],
         "help": "take connections of this user only, by name or number; once for each user",
+    },
+    ("--audit",): {
+        "metavar": "FILE",
+        "help": "write a line for each PERSISTENT RESERVE OUT to the end of this file;"
+        " '-': to standard error",
+    },
+    ("--audit-format",): {
+        "choices": AUDIT_FORMATS,
+        "default": AUDIT_FORMATS[0],
+        "help": f"how to write it (default: {AUDIT_FORMATS[0]})",
     },
     ("--max-connections",): {
         "metavar": "COUNT",
@@ -164,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Not through Python's end, which a thread that comes back from a disk would meet half way.
         os._exit(status)
     except StartError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        print(f"{journal_prefix(ERROR)}{PROGRAM}: {error}", file=sys.stderr)
         return 1
 
 
@@ -201,6 +217,9 @@ def _settings(options: dict[str, Any]) -> Settings:
     pid_file = options["pidfile"]
     if options["daemon"] and pid_file is None:
         pid_file = DEFAULT_PID_FILE
+    audit = options["audit"]
+    if audit == "-" and options["daemon"]:
+        raise StartError("--audit -: with --daemon there is no standard error; name a file")
     simulation = None
     if options["simulate"] is not None:
         simulation = Simulation(os.path.abspath(options["simulate"]), options["initiator"])
@@ -215,6 +234,8 @@ def _settings(options: dict[str, Any]) -> Settings:
         max_connections=options["max_connections"],
         request_timeout=options["request_timeout"],
         allowed_users=_allowed_users(options["allow_user"]),
+        audit=audit and (audit if audit == "-" else os.path.abspath(audit)),
+        audit_format=options["audit_format"],
     )
 
 

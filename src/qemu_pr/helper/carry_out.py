@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from time import monotonic
 
 from qemu_pr.devices import FAILED, DeviceError
 from qemu_pr.scsi.codes import PERSISTENT_RESERVE_OUT
@@ -17,7 +18,50 @@ if TYPE_CHECKING:
     from qemu_pr.protocol import Request
 
 
-def carry_out(device: Device, fd: int, request: Request, client: int, events: Events) -> Completion:
+class CarriedOut:
+    """A command that is finished, with all that may be told of it.
+
+    Attributes:
+        client: The process that sent it.
+        user: That process's user ID.
+        fd: The descriptor that came with it, still open.
+        request: The request.
+        completion: What it came to.
+        seconds: How long it took.
+    """
+
+    __slots__ = ("client", "completion", "fd", "request", "seconds", "user")
+
+    def __init__(
+        self,
+        client: int,
+        user: int,
+        fd: int,
+        request: Request,
+        completion: Completion,
+        seconds: float,
+    ) -> None:
+        self.client = client
+        self.user = user
+        self.fd = fd
+        self.request = request
+        self.completion = completion
+        self.seconds = seconds
+
+    @property
+    def sense(self) -> str:
+        """The sense data in hex, for the log."""
+        return self.completion.sense.hex() or "none"
+
+    @property
+    def data_size(self) -> int:
+        """How many bytes of data it returned."""
+        return len(self.completion.data)
+
+
+def carry_out(
+    device: Device, fd: int, request: Request, client: int, user: int, events: Events
+) -> Completion:
     """Carry out a request; whatever goes wrong becomes sense data.
 
     Args:
@@ -25,8 +69,10 @@ def carry_out(device: Device, fd: int, request: Request, client: int, events: Ev
         fd: The descriptor that came with the request; the caller closes it.
         request: The request.
         client: The process that sent it, for the log.
+        user: That process's user ID.
         events: Where to report what happens.
     """
+    began = monotonic() if "pr_helper_reply" in events.heard else 0.0
     if "pr_helper_request" in events.heard:
         events("pr_helper_request", client, request.cdb.hex(), len(request.data_out))
     try:
@@ -35,19 +81,14 @@ def carry_out(device: Device, fd: int, request: Request, client: int, events: Ev
         else:
             completion = device.execute(fd, request.cdb, request.data_out)
     except DeviceError as error:
-        events("pr_helper_command_fail", client, _path(fd), error)
+        events("pr_helper_command_fail", client, path(fd), error)
         completion = error.completion
     except Exception as error:  # a defect in one device must not stop the guests of the others
         events("pr_helper_device_fail", client, repr(error))
         completion = FAILED
     if "pr_helper_reply" in events.heard:
-        events(
-            "pr_helper_reply",
-            client,
-            completion.status,
-            completion.sense.hex() or "none",
-            len(completion.data),
-        )
+        seconds = monotonic() - began
+        events("pr_helper_reply", CarriedOut(client, user, fd, request, completion, seconds))
     return completion
 
 
@@ -56,7 +97,8 @@ def _is_read_only(fd: int) -> bool:
     return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
 
 
-def _path(fd: int) -> str:
+def path(fd: int) -> str:
+    """Give the path of an open file, as this process sees it."""
     try:
         return os.readlink(f"/proc/self/fd/{fd}")
     except OSError:

@@ -183,7 +183,9 @@ class Connection:
 
     def _answer(self, request: Request) -> None:
         began = monotonic()
-        completion = carry_out(self._device, self._held[0], request, self.client, self._events)
+        completion = carry_out(
+            self._device, self._held[0], request, self.client, self.user, self._events
+        )
         if monotonic() - began > SLOW:
             self._slow += 1
             self.is_slow = self._slow >= _SLOW_IN_A_ROW

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from typing import TextIO
 
 QUIET, NORMAL, VERBOSE, DEBUG = range(4)
+
+# The journal's priorities (syslog(3)): of the log, by verbosity, and of all else.
+_PRIORITIES = {NORMAL: 4, VERBOSE: 6, DEBUG: 7}
+ERROR, NOTICE = 3, 5
 
 # Event: the verbosity from which on it is logged, and its text.
 EVENTS = {
@@ -24,9 +29,16 @@ EVENTS = {
     "pr_helper_thread_fail": (NORMAL, "cannot start a thread, so a slow disk delays others: {}"),
     "pr_helper_fail": (NORMAL, "a defect of the helper, which stops: {}"),
     "pr_helper_request": (DEBUG, "client {}: CDB {}, {} bytes of parameter list"),
-    "pr_helper_reply": (DEBUG, "client {}: status {:#04x}, sense {}, {} bytes of data"),
+    "pr_helper_reply": (
+        DEBUG,
+        "client {0.client}: status {0.completion.status:#04x}, sense {0.sense},"
+        " {0.data_size} bytes of data, after {0.seconds:.6f} s",
+    ),
     "pr_helper_device_fail": (NORMAL, "client {}: a command failed in the helper: {}"),
     "pr_helper_command_fail": (NORMAL, "client {}: {}: {}"),
+    "pr_helper_audit_fail": (NORMAL, "cannot write to {}: {}; commands are carried out unaudited"),
+    "pr_helper_audit_again": (NORMAL, "{} is written again; lines lost: {}"),
+    "pr_helper_listener_fail": (NORMAL, "a defect in the helper: {} was not recorded: {}"),
     "pr_helper_refuse": (NORMAL, "client {}: connection closed: {}"),
     "pr_helper_close": (VERBOSE, "client {}: disconnected"),
     "pr_helper_stop": (VERBOSE, "told to stop; connections open: {}"),
@@ -56,7 +68,18 @@ class Events:
         self._logged = {name for name, (level, _) in EVENTS.items() if level <= verbosity}
         self._traced = frozenset(traced)
         self._trace_file = trace_file
+        self._listeners: dict[str, tuple[Callable[..., None], ...]] = {}
         self.heard = self._logged | self._traced
+
+    def listen(self, name: str, listener: Callable[..., None]) -> None:
+        """Have a function called with the values of an event. Not for when threads report.
+
+        Args:
+            name: A name of the table.
+            listener: What to call, in the thread that reports; its failure stops nobody.
+        """
+        self._listeners[name] = (*self._listeners.get(name, ()), listener)
+        self.heard.add(name)
 
     def __call__(self, name: str, *values: object) -> None:
         """Report an event.
@@ -67,11 +90,34 @@ class Events:
         """
         if name not in self.heard:
             return
+        for listener in self._listeners.get(name, ()):
+            try:
+                listener(*values)
+            except Exception as error:
+                self("pr_helper_listener_fail", name, repr(error))
         if name in self._logged:
-            _write(sys.stderr, f"qemu-pr-helper: {EVENTS[name][1].format(*values)}\n")
+            level, text = EVENTS[name]
+            prefix = journal_prefix(_PRIORITIES[level])
+            _write(sys.stderr, f"{prefix}qemu-pr-helper: {text.format(*values)}\n")
         if name in self._traced:
             text = f"{name} {EVENTS[name][1].format(*values)}\n"
             _write(self._trace_file or sys.stderr, text)
+
+
+def journal_prefix(priority: int) -> str:
+    """Give what tells the journal a line's priority (sd-daemon(3)); nothing if it does not listen.
+
+    Args:
+        priority: 3 (error) to 7 (debug).
+    """
+    journal = os.environ.get("JOURNAL_STREAM")
+    if journal is None:
+        return ""
+    try:
+        status = os.fstat(2)
+    except OSError:
+        return ""
+    return f"<{priority}>" if journal == f"{status.st_dev}:{status.st_ino}" else ""
 
 
 def _write(file: TextIO | None, line: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SOCKET = "/var/run/qemu-pr-helper.sock"
 DEFAULT_PID_FILE = "/var/run/qemu-pr-helper.pid"
+AUDIT_FORMATS = ("text", "json")
 
 
 class Settings(Value):
@@ -34,10 +35,14 @@ class Settings(Value):
         max_connections: How many to keep; see `serve`.
         request_timeout: How long a client may take to send a request, in seconds.
         allowed_users: The IDs of the users who may connect; None: all who reach the socket.
+        audit: Path of the audit log, ``-`` for standard error, or None for none.
+        audit_format: One of `AUDIT_FORMATS`.
     """
 
     __slots__ = (
         "allowed_users",
+        "audit",
+        "audit_format",
         "daemon",
         "group",
         "max_connections",
@@ -62,6 +67,8 @@ class Settings(Value):
         max_connections: int = DEFAULT_CONNECTIONS,
         request_timeout: float = DEFAULT_REQUEST_TIMEOUT,
         allowed_users: Container[int] | None = None,
+        audit: str | None = None,
+        audit_format: str = AUDIT_FORMATS[0],
     ) -> None:
         self.socket = socket
         self.pid_file = pid_file
@@ -73,6 +80,8 @@ class Settings(Value):
         self.max_connections = max_connections
         self.request_timeout = request_timeout
         self.allowed_users = allowed_users
+        self.audit = audit
+        self.audit_format = audit_format
 
 
 def run(settings: Settings, events: Events) -> int:
@@ -109,6 +118,10 @@ def run(settings: Settings, events: Events) -> int:
             from qemu_pr.helper.pid_file import PidFile
 
             cleanups.append(PidFile(os.path.abspath(settings.pid_file), events).remove)
+        if settings.audit:
+            from qemu_pr.helper import audit
+
+            audit.start(settings.audit, settings.audit_format, events)
         listener = listener or listen.listen(settings.socket or DEFAULT_SOCKET, events)
         cleanups.append(listener.close)
         events("pr_helper_listen", listener.path or "the socket that systemd passed")

@@ -7,6 +7,7 @@ import os
 import stat
 
 from qemu_pr.helper import StartError
+from qemu_pr.helper.same_file import is_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class PidFile:
     def remove(self) -> None:
         """Remove the file, unless another took its place; then unlock it."""
         try:
-            if _is_at(self._path, self._fd):
+            if is_at(self._path, self._fd):
                 os.unlink(self._path)
         except OSError as error:
             # After -u the directory may be out of reach. An empty file misleads nobody.
@@ -59,7 +60,7 @@ def _open_locked(path: str) -> int:
         except StartError:
             os.close(fd)
             raise
-        if _is_at(path, fd):
+        if is_at(path, fd):
             return fd
         os.close(fd)
 
@@ -71,10 +72,3 @@ def _lock(fd: int, path: str) -> None:
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise StartError(f"Cannot lock pid file: {error.strerror}") from None
-
-
-def _is_at(path: str, fd: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(fd))
-    except FileNotFoundError:
-        return False

@@ -1,0 +1,161 @@
+"""What the audit log says of a command, and how it writes that down."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+
+from qemu_pr.helper.audit import client, disk
+from qemu_pr.scsi import codes
+from qemu_pr.scsi.commands import OutServiceAction, PersistentReserveOut
+from qemu_pr.scsi.errors import MalformedError
+from qemu_pr.scsi.names import TYPE_NAMES, sense_words, service_action_name, status_name
+from qemu_pr.scsi.parameter_lists import ParameterList, RegisterAndMoveParameterList
+from qemu_pr.scsi.sense import Sense
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qemu_pr.helper.carry_out import CarriedOut
+    from qemu_pr.scsi.completion import Completion
+
+FIELDS = {
+    "time": "When it ended, in UTC.",
+    "service_action": "The service action, by the name that SPC-4 gives it.",
+    "status": "The status that it ended with.",
+    "sense": "With CHECK CONDITION, the reason in words and as sense key/ASC/ASCQ.",
+    "disk": "The path of the disk, as the helper sees it.",
+    "device": "The device's major and minor number. Unlike the path, no client can choose it.",
+    "wwid": "The disk's world wide identifier, from sysfs; of a map, multipath's.",
+    "reservation_key": "RESERVATION KEY: the key of whoever sent it.",
+    "service_action_reservation_key": "SERVICE ACTION RESERVATION KEY: the key to register, or the"
+    " key that is preempted.",
+    "aptpl": "Whether the registration is to survive a power loss.",
+    "all_tg_pt": "Whether it is for all target ports.",
+    "unreg": "Whether REGISTER AND MOVE unregisters the sender.",
+    "transport_ids": "Other initiator ports that it is for.",
+    "malformed": "What is wrong with the parameter list. The disk got it all the same.",
+    "type_name": "The reservation type, for service actions that have one.",
+    "process": "The process that connected.",
+    "program": "The name of that process, which it can choose.",
+    "unit": "The systemd service or scope that it runs in. libvirt gives each guest a scope.",
+    "user": "The ID of the user that connected.",
+    "user_name": "That user's name in /etc/passwd.",
+    "seconds": "How long the command took.",
+    "lost": "How many lines before this one could not be written.",
+}
+"""The fields of a record, in their order, and what they say."""
+
+_WITH_TYPE = frozenset(
+    (
+        OutServiceAction.RESERVE,
+        OutServiceAction.RELEASE,
+        OutServiceAction.PREEMPT,
+        OutServiceAction.PREEMPT_AND_ABORT,
+        OutServiceAction.REPLACE_LOST_RESERVATION,
+    )
+)
+_PLAIN = re.compile(r"[!#-<>-~]+")
+
+
+def describe(command: CarriedOut, lost: int = 0) -> dict[str, object]:
+    """Describe a PERSISTENT RESERVE OUT command.
+
+    Args:
+        command: The command.
+        lost: How many commands before it could not be written down.
+
+    Returns:
+        What `FIELDS` has; what does not apply or is not known is None.
+    """
+    cdb = PersistentReserveOut.decode(command.request.cdb)
+    action = cdb.service_action
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "service_action": service_action_name(OutServiceAction, action),
+        "status": status_name(command.completion.status),
+        "sense": _sense(command.completion),
+        **disk.describe(command.fd),
+        **_parameters(action, command.request.data_out),
+        "type_name": TYPE_NAMES[cdb.type] if action in _WITH_TYPE else None,
+        **client.describe(command.client, command.user),
+        "seconds": round(command.seconds, 6),
+        "lost": lost or None,
+    }
+
+
+def _sense(completion: Completion) -> str | None:
+    if completion.status != codes.CHECK_CONDITION:
+        return None
+    try:
+        return sense_words(Sense.decode(completion.sense))
+    except MalformedError as error:
+        return str(error)
+
+
+def _parameters(action: int, data: bytes) -> dict[str, object]:
+    """Describe a parameter list; of one that makes no sense the keys, if it is long enough."""
+    found: dict[str, object] = {
+        "reservation_key": _key(data[0:8]),
+        "service_action_reservation_key": _key(data[8:16]),
+        "aptpl": None,
+        "all_tg_pt": None,
+        "unreg": None,
+        "transport_ids": None,
+        "malformed": None,
+    }
+    try:
+        if action == OutServiceAction.REGISTER_AND_MOVE:
+            move = RegisterAndMoveParameterList.decode(data)
+            transport_ids = [str(move.transport_id)]
+            return {
+                **found,
+                "aptpl": move.aptpl,
+                "unreg": move.unreg,
+                "transport_ids": transport_ids,
+            }
+        basic = ParameterList.decode(data)
+    except MalformedError as error:
+        return {**found, "malformed": str(error)}
+    ports = basic.initiator_ports
+    return {
+        **found,
+        "aptpl": basic.aptpl,
+        "all_tg_pt": basic.all_tg_pt,
+        "transport_ids": None if ports is None else [str(port) for port in ports],
+    }
+
+
+def _key(field: bytes) -> str | None:
+    return f"{int.from_bytes(field, 'big'):#x}" if len(field) == 8 else None
+
+
+def _as_text(record: dict[str, object]) -> str:
+    """``TIME SERVICE ACTION: STATUS[, SENSE]; NAME=VALUE ...``, without what does not apply."""
+    rest = dict(record)
+    time, action, status, sense = (
+        rest.pop(name) for name in ("time", "service_action", "status", "sense")
+    )
+    outcome = f"{status}, {sense}" if sense else status
+    pairs = (
+        f"{name}={_value(value)}"
+        for name, value in rest.items()
+        if value is not None and value is not False
+    )
+    return f"{time} {action}: {outcome}; {' '.join(pairs)}"
+
+
+def _value(value: object) -> str:
+    """Write a value as one word that ends where it should and holds no control character."""
+    if isinstance(value, list):
+        value = ",".join(map(str, value))
+    if value is True:
+        return "yes"
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+
+
+RENDERERS: dict[str, Callable[[dict[str, object]], str]] = {"text": _as_text, "json": json.dumps}
+"""How to write a record as a line, by the format's name."""
