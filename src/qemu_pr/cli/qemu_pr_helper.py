@@ -17,6 +17,7 @@ from qemu_pr.helper.devices import Simulation
 from qemu_pr.helper.events import DEBUG, ERROR, EVENTS, NORMAL, QUIET, Events, journal_prefix
 from qemu_pr.helper.life_cycle import (
     AUDIT_FORMATS,
+    DEFAULT_METRICS_INTERVAL,
     DEFAULT_PID_FILE,
     DEFAULT_SOCKET,
     Settings,
@@ -105,6 +106,16 @@ OPTIONS: dict[tuple[str, ...], dict[str, Any]] = {
         "choices": AUDIT_FORMATS,
         "default": AUDIT_FORMATS[0],
         "help": f"how to write it (default: {AUDIT_FORMATS[0]})",
+    },
+    ("--metrics",): {
+        "metavar": "FILE",
+        "help": "keep counters and latencies in this file, in the text format of Prometheus",
+    },
+    ("--metrics-interval",): {
+        "metavar": "SECONDS",
+        "type": duration,
+        "default": DEFAULT_METRICS_INTERVAL,
+        "help": f"write that file so often (default: {DEFAULT_METRICS_INTERVAL})",
     },
     ("--max-connections",): {
         "metavar": "COUNT",
@@ -234,8 +245,10 @@ def _settings(options: dict[str, Any]) -> Settings:
         max_connections=options["max_connections"],
         request_timeout=options["request_timeout"],
         allowed_users=_allowed_users(options["allow_user"]),
-        audit=audit and (audit if audit == "-" else os.path.abspath(audit)),
+        audit=audit if audit in (None, "-") else os.path.abspath(audit),
         audit_format=options["audit_format"],
+        metrics=None if options["metrics"] is None else os.path.abspath(options["metrics"]),
+        metrics_interval=options["metrics_interval"],
     )
 
 

@@ -92,11 +92,11 @@ class Connection:
         if allowed_users is not None and self.user not in allowed_users:
             events("pr_helper_deny", self.client, self.user)
             raise PermissionError
-        events("pr_helper_accept", self.client, self.user)
         connected.setsockopt(
             socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", IDLE_AFTER, 0)
         )
         connected.send(HANDSHAKE, socket.MSG_DONTWAIT)
+        events("pr_helper_accept", self.client, self.user)  # one that has an end, too
 
     def fileno(self) -> int:
         """The descriptor of the socket; -1 once it is closed."""
@@ -160,7 +160,9 @@ class Connection:
         return True
 
     def refuse(self, reason: str) -> None:
-        """Break off, and report why."""
+        """Break off, and report why, unless it has ended anyway."""
+        if self.ended:
+            return
         self._events("pr_helper_refuse", self.client, reason)
         self.ended = True
 

@@ -38,6 +38,7 @@ EVENTS = {
     "pr_helper_command_fail": (NORMAL, "client {}: {}: {}"),
     "pr_helper_audit_fail": (NORMAL, "cannot write to {}: {}; commands are carried out unaudited"),
     "pr_helper_audit_again": (NORMAL, "{} is written again; lines lost: {}"),
+    "pr_helper_metrics_fail": (NORMAL, "cannot write metrics to {}: {}"),
     "pr_helper_listener_fail": (NORMAL, "a defect in the helper: {} was not recorded: {}"),
     "pr_helper_refuse": (NORMAL, "client {}: connection closed: {}"),
     "pr_helper_close": (VERBOSE, "client {}: disconnected"),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SOCKET = "/var/run/qemu-pr-helper.sock"
 DEFAULT_PID_FILE = "/var/run/qemu-pr-helper.pid"
+DEFAULT_METRICS_INTERVAL = 15
 AUDIT_FORMATS = ("text", "json")
 
 
@@ -37,6 +38,8 @@ class Settings(Value):
         allowed_users: The IDs of the users who may connect; None: all who reach the socket.
         audit: Path of the audit log, ``-`` for standard error, or None for none.
         audit_format: One of `AUDIT_FORMATS`.
+        metrics: Path of the file for metrics, or None for none.
+        metrics_interval: After how many seconds it is written anew.
     """
 
     __slots__ = (
@@ -46,6 +49,8 @@ class Settings(Value):
         "daemon",
         "group",
         "max_connections",
+        "metrics",
+        "metrics_interval",
         "multipath",
         "pid_file",
         "request_timeout",
@@ -69,6 +74,8 @@ class Settings(Value):
         allowed_users: Container[int] | None = None,
         audit: str | None = None,
         audit_format: str = AUDIT_FORMATS[0],
+        metrics: str | None = None,
+        metrics_interval: float = DEFAULT_METRICS_INTERVAL,
     ) -> None:
         self.socket = socket
         self.pid_file = pid_file
@@ -82,6 +89,8 @@ class Settings(Value):
         self.allowed_users = allowed_users
         self.audit = audit
         self.audit_format = audit_format
+        self.metrics = metrics
+        self.metrics_interval = metrics_interval
 
 
 def run(settings: Settings, events: Events) -> int:
@@ -118,7 +127,9 @@ def run(settings: Settings, events: Events) -> int:
             from qemu_pr.helper.pid_file import PidFile
 
             cleanups.append(PidFile(os.path.abspath(settings.pid_file), events).remove)
-        if settings.audit:
+        if settings.metrics is not None:
+            from qemu_pr.helper import metrics  # the user who serves may not read Python's files
+        if settings.audit is not None:
             from qemu_pr.helper import audit
 
             audit.start(settings.audit, settings.audit_format, events)
@@ -127,6 +138,9 @@ def run(settings: Settings, events: Events) -> int:
         events("pr_helper_listen", listener.path or "the socket that systemd passed")
         privileges.drop(settings.user, settings.group)
         device = make_device(maps)
+        if settings.metrics is not None:
+            file = metrics.MetricsFile(settings.metrics, settings.metrics_interval, events)
+            cleanups.append(file.stop)
         if ready:
             ready()
         limits = (settings.max_connections, settings.request_timeout, settings.allowed_users)

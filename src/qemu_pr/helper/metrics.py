@@ -1,0 +1,241 @@
+"""Counters and latencies as a file for the node exporter of Prometheus, without a listening port.
+
+The format is Prometheus' text format: one line a value. What the labels can be is bounded: by the
+service actions of SPC-4 and the status codes of SAM-5; all else is "other".
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from _bisect import bisect_left
+from _thread import allocate_lock, start_new_thread
+from collections import Counter
+from itertools import accumulate
+
+from qemu_pr import __version__
+from qemu_pr.helper import StartError
+from qemu_pr.helper.stop_signals import block_in_this_thread
+from qemu_pr.scsi.commands import (
+    PERSISTENT_RESERVE_IN,
+    PERSISTENT_RESERVE_OUT,
+    InServiceAction,
+    OutServiceAction,
+)
+from qemu_pr.scsi.status import Status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from qemu_pr.helper.carry_out import CarriedOut
+    from qemu_pr.helper.events import Events
+
+METRICS = {
+    "up": ("gauge", "1 while the helper runs, 0 once it has stopped."),
+    "info": ("gauge", "Always 1; its label has the version."),
+    "start_time_seconds": ("gauge", "When the helper started, in seconds since 1970."),
+    "connections": ("gauge", "Connections that are open."),
+    "connections_accepted_total": ("counter", "Connections that were taken."),
+    "connections_refused_total": ("counter", "Connections of users that --allow-user leaves out."),
+    "connections_broken_off_total": ("counter", "Connections closed for what the client did."),
+    "commands_in_progress": ("gauge", "Commands that the disks have not answered yet."),
+    "commands_total": ("counter", "Commands by service action and by the status they ended with."),
+    "command_duration_seconds": ("histogram", "How long commands took, PERSISTENT RESERVE IN/OUT."),
+}
+"""The metrics without their common prefix ``qemu_pr_helper_``: type, and what they tell."""
+
+BOUNDS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+"""The histogram's upper bounds, in seconds."""
+
+_COMMANDS = {
+    PERSISTENT_RESERVE_IN: ("PERSISTENT RESERVE IN", InServiceAction),
+    PERSISTENT_RESERVE_OUT: ("PERSISTENT RESERVE OUT", OutServiceAction),
+}
+_ACTIONS = {
+    opcode: {action.value: action.name.replace("_", " ") for action in actions}
+    for opcode, (_, actions) in _COMMANDS.items()
+}
+_STATUSES = {status.value: status.name.replace("_", " ") for status in Status}
+_OTHER = "other"
+_PATIENCE = 1.0  # seconds
+
+
+class _Durations:
+    """A histogram's values."""
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BOUNDS) + 1)  # up to each bound, and above the last
+        self.sum = 0.0
+
+
+class Metrics:
+    """What is counted, from the events that the helper reports. Safe in any thread.
+
+    Args:
+        events: What reports; all that happens from now on is counted.
+    """
+
+    def __init__(self, events: Events) -> None:
+        self._lock = allocate_lock()
+        self._started = time.time()
+        self._events: Counter[str] = Counter()
+        self._commands: Counter[tuple[int, str, str]] = Counter()
+        self._durations = {opcode: _Durations() for opcode in _COMMANDS}
+        for name in (
+            "pr_helper_accept",
+            "pr_helper_deny",
+            "pr_helper_refuse",
+            "pr_helper_close",
+            "pr_helper_request",
+        ):
+            events.listen(name, self._counter(name))
+        events.listen("pr_helper_reply", self._count_command)
+
+    def render(self, *, up: bool = True) -> str:
+        """Give all of it in the text format.
+
+        Args:
+            up: Whether the helper goes on after this.
+        """
+        return "".join(f"{line}\n" for line in self._lines(up))
+
+    def _counter(self, name: str) -> Callable[..., None]:
+        def count(*_values: object) -> None:
+            with self._lock:
+                self._events[name] += 1
+
+        return count
+
+    def _count_command(self, command: CarriedOut) -> None:
+        opcode = command.request.cdb[0]
+        action = _ACTIONS[opcode].get(command.request.cdb[1] & 0x1F, _OTHER)
+        status = _STATUSES.get(command.completion.status, _OTHER)
+        durations = self._durations[opcode]
+        bucket = bisect_left(BOUNDS, command.seconds)
+        with self._lock:
+            self._commands[opcode, action, status] += 1
+            durations.counts[bucket] += 1
+            durations.sum += command.seconds
+
+    def _lines(self, up: bool) -> Iterator[str]:
+        with self._lock:
+            events = self._events.copy()
+            commands = dict(self._commands)
+            durations = {
+                opcode: (list(one.counts), one.sum) for opcode, one in self._durations.items()
+            }
+        accepted = events["pr_helper_accept"]
+        broken_off = events["pr_helper_refuse"]
+        yield from _samples("up", [("", int(up))])
+        yield from _samples("info", [(f'{{version="{__version__}"}}', 1)])
+        yield from _samples("start_time_seconds", [("", self._started)])
+        ended = broken_off + events["pr_helper_close"]
+        yield from _samples("connections", [("", accepted - ended)])
+        yield from _samples("connections_accepted_total", [("", accepted)])
+        yield from _samples("connections_refused_total", [("", events["pr_helper_deny"])])
+        yield from _samples("connections_broken_off_total", [("", broken_off)])
+        in_progress = events["pr_helper_request"] - sum(commands.values())
+        yield from _samples("commands_in_progress", [("", in_progress)])
+        yield from _samples(
+            "commands_total",
+            [
+                (
+                    f'{{command="{_COMMANDS[opcode][0]}",service_action="{action}"'
+                    f',status="{status}"}}',
+                    count,
+                )
+                for (opcode, action, status), count in sorted(commands.items())
+            ],
+        )
+        yield from _samples(
+            "command_duration_seconds",
+            [
+                sample
+                for opcode, (counts, total) in durations.items()
+                for sample in _histogram(_COMMANDS[opcode][0], counts, total)
+            ],
+        )
+
+
+def _histogram(command: str, counts: list[int], total: float) -> Iterator[tuple[str, float]]:
+    label = f'command="{command}"'
+    bounds = [*(f"{bound:g}" for bound in BOUNDS), "+Inf"]
+    cumulative = list(accumulate(counts))
+    for bound, count in zip(bounds, cumulative, strict=True):
+        yield f'_bucket{{{label},le="{bound}"}}', count
+    yield f"_sum{{{label}}}", total
+    yield f"_count{{{label}}}", cumulative[-1]
+
+
+def _samples(name: str, samples: list[tuple[str, float]]) -> Iterator[str]:
+    kind, text = METRICS[name]
+    full = f"qemu_pr_helper_{name}"
+    yield f"# HELP {full} {text}"
+    yield f"# TYPE {full} {kind}"
+    for suffix, value in samples:
+        yield f"{full}{suffix} {value!r}"
+
+
+class MetricsFile:
+    """A file that has the metrics of some seconds ago, or of the end. It is never half written.
+
+    Args:
+        path: The file, absolute.
+        interval: After how many seconds it is written anew.
+        events: What is counted; told, too, when the file cannot be written.
+
+    Raises:
+        StartError: It cannot be written, or the system gives this process no further thread.
+    """
+
+    def __init__(self, path: str, interval: float, events: Events) -> None:
+        self._path = path
+        self._interval = interval
+        self._events = events
+        self._metrics = Metrics(events)
+        self._lock = allocate_lock()
+        self._is_stopped = False
+        self._has_failed = False
+        try:
+            self._replace(self._metrics.render())
+            start_new_thread(self._live, ())
+        except OSError as error:
+            raise StartError(f"cannot write metrics to '{path}': {error.strerror}") from None
+        except RuntimeError:
+            raise StartError("the system allows no further thread; see ulimit -u") from None
+
+    def stop(self) -> None:
+        """Write it for the last time, unless the last but one is still being written."""
+        self._is_stopped = True
+        if self._lock.acquire(timeout=_PATIENCE):
+            self._write(up=False)
+
+    def _live(self) -> None:
+        block_in_this_thread()
+        while not self._is_stopped:
+            time.sleep(self._interval)
+            with self._lock:
+                if not self._is_stopped:
+                    self._write(up=True)
+
+    def _write(self, *, up: bool) -> None:
+        try:
+            self._replace(self._metrics.render(up=up))
+            self._has_failed = False
+        except OSError as error:
+            if not self._has_failed:
+                self._events("pr_helper_metrics_fail", self._path, error.strerror)
+            self._has_failed = True
+
+    def _replace(self, text: str) -> None:
+        temporary = f"{self._path}.tmp"
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            os.fchmod(fd, 0o644)  # whatever the umask: another user reads it
+            data = text.encode()
+            while data:
+                data = data[os.write(fd, data) :]
+        finally:
+            os.close(fd)
+        os.rename(temporary, self._path)
