@@ -49,6 +49,11 @@ class CarriedOut:
         self.seconds = seconds
 
     @property
+    def path(self) -> str:
+        """The path of the disk, as this process sees it."""
+        return path_of(self.fd)
+
+    @property
     def sense(self) -> str:
         """The sense data in hex, for the log."""
         return self.completion.sense.hex() or "none"
@@ -81,7 +86,7 @@ def carry_out(
         else:
             completion = device.execute(fd, request.cdb, request.data_out)
     except DeviceError as error:
-        events("pr_helper_command_fail", client, path(fd), error)
+        events("pr_helper_command_fail", client, path_of(fd), error)
         completion = error.completion
     except Exception as error:  # a defect in one device must not stop the guests of the others
         events("pr_helper_device_fail", client, repr(error))
@@ -97,7 +102,7 @@ def _is_read_only(fd: int) -> bool:
     return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
 
 
-def path(fd: int) -> str:
+def path_of(fd: int) -> str:
     """Give the path of an open file, as this process sees it."""
     try:
         return os.readlink(f"/proc/self/fd/{fd}")

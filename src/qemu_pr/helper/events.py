@@ -31,7 +31,7 @@ EVENTS = {
     "pr_helper_request": (DEBUG, "client {}: CDB {}, {} bytes of parameter list"),
     "pr_helper_reply": (
         DEBUG,
-        "client {0.client}: status {0.completion.status:#04x}, sense {0.sense},"
+        "client {0.client}: {0.path}: status {0.completion.status:#04x}, sense {0.sense},"
         " {0.data_size} bytes of data, after {0.seconds:.6f} s",
     ),
     "pr_helper_device_fail": (NORMAL, "client {}: a command failed in the helper: {}"),
@@ -99,10 +99,16 @@ class Events:
         if name in self._logged:
             level, text = EVENTS[name]
             prefix = journal_prefix(_PRIORITIES[level])
-            _write(sys.stderr, f"{prefix}qemu-pr-helper: {text.format(*values)}\n")
+            _write(sys.stderr, f"{prefix}qemu-pr-helper: {_line(text, values)}\n")
         if name in self._traced:
-            text = f"{name} {EVENTS[name][1].format(*values)}\n"
-            _write(self._trace_file or sys.stderr, text)
+            line = _line(EVENTS[name][1], values)
+            _write(self._trace_file or sys.stderr, f"{name} {line}\n")
+
+
+def _line(text: str, values: tuple[object, ...]) -> str:
+    """Fill in the values. A client chooses its disk's path: it must not break the line."""
+    line = text.format(*values)
+    return line if line.isprintable() else line.encode("unicode_escape").decode()
 
 
 def journal_prefix(priority: int) -> str:

@@ -3,7 +3,7 @@
 import os
 import stat
 
-from qemu_pr.helper.carry_out import path
+from qemu_pr.helper.carry_out import path_of
 
 # Where sysfs has the name that a disk keeps: of a SCSI disk, of a partition of one, of others such
 # as NVMe, of a device-mapper device.
@@ -24,7 +24,7 @@ def describe(fd: int) -> dict[str, str | None]:
         kind = "block" if stat.S_ISBLK(status.st_mode) else "char"
         number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
         wwid = _wwid(f"/sys/dev/{kind}/{number}")
-    return {"disk": path(fd), "device": number, "wwid": wwid}
+    return {"disk": path_of(fd), "device": number, "wwid": wwid}
 
 
 def _wwid(directory: str) -> str | None:
