@@ -122,6 +122,18 @@ def test_a_helper_that_does_not_greet(
     assert f"look at process {os.getpid()}" in advice
 
 
+def test_a_helper_that_takes_other_users_only(start: Start, examine: Examine, path: str) -> None:
+    process = start(*OURS, "-k", path, "--allow-user", "54321", "-v", stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    assert b"listening on" in process.stderr.readline()
+
+    check, what, advice = the_only(examine(), status=3)
+
+    assert check == "socket"
+    assert what == f"process {process.pid}, qemu-pr-helper, takes connections of other users only"
+    assert advice == "run as a user whom its --allow-user names"
+
+
 def test_another_program_that_greets(examine: Examine, path: str) -> None:
     with listener(path, bytes(4)):
         check, what, _ = the_only(examine(), status=1)

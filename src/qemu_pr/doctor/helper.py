@@ -23,8 +23,18 @@ def answers(host: Host) -> Iterator[Result]:
             yield ok(one.path, "a helper answers")
         elif found.number in (errno.EACCES, errno.EPERM):
             yield unknown(one.path, f"cannot connect: {found.error}", "run as root")
+        elif _takes_others(one):
+            what = f"process {found.pid}, qemu-pr-helper, takes connections of other users only"
+            yield unknown(one.path, what, "run as a user whom its --allow-user names")
         else:
             yield failure(one.path, found.error + _used_by(one), _remedy(host, one))
+
+
+def _takes_others(one: Socket) -> bool:
+    """Whether a helper closes the connection because of its --allow-user."""
+    listener = Process(one.proc, one.contact.pid)
+    named = any(argument.startswith("--allow") for argument in listener.arguments)
+    return not one.contact.number and listener.is_helper and named
 
 
 def _used_by(one: Socket) -> str:
