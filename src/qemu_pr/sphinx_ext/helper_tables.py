@@ -5,7 +5,7 @@ log; ``helper-metrics``: what it counts.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -16,35 +16,37 @@ from qemu_pr import __version__
 from qemu_pr.helper.audit.record import FIELDS
 from qemu_pr.helper.events import DEBUG, EVENTS, NORMAL, VERBOSE
 from qemu_pr.helper.metrics import METRICS
-from qemu_pr.sphinx_ext.reservation_tables import list_table
 
-_LOGGED_WITH = {NORMAL: "always", VERBOSE: "``-v``", DEBUG: "``-vv``"}
+_LOGGED_WITH = {NORMAL: "always logged", VERBOSE: "``-v``", DEBUG: "``-v -v``"}
 _PLACE = re.compile(r"\{.*?\}")
 
-
-def _events() -> list[list[str]]:
-    rows = [
-        [f"``{name}``", _LOGGED_WITH[level], _PLACE.sub("…", text)]
-        for name, (level, text) in EVENTS.items()
-    ]
-    return [["Event", "Logged", "Text"], *rows]
+Entries = Iterable[tuple[str, str, str]]
 
 
-def _fields() -> list[list[str]]:
-    return [["Field", "What it says"], *([f"``{name}``", text] for name, text in FIELDS.items())]
+def _events() -> Entries:
+    """Give name, verbosity and text of each."""
+    for name, (level, text) in EVENTS.items():
+        yield name, f" ({_LOGGED_WITH[level]})", _PLACE.sub("…", text)
 
 
-def _metrics() -> list[list[str]]:
-    rows = [[f"``{name}``", kind, text] for name, (kind, text) in METRICS.items()]
-    return [["Metric", "Type", "What it tells"], *rows]
+def _fields() -> Entries:
+    for name, text in FIELDS.items():
+        yield name, "", text
 
 
-def _directive(rows: Callable[[], list[list[str]]]) -> type[SphinxDirective]:
-    class Table(SphinxDirective):
+def _metrics() -> Entries:
+    """Give name, type and meaning of each."""
+    for name, (kind, text) in METRICS.items():
+        yield name, f" ({kind})", text
+
+
+def _directive(entries: Callable[[], Entries]) -> type[SphinxDirective]:
+    class DefinitionList(SphinxDirective):
         def run(self) -> list[nodes.Node]:
-            return self.parse_text_to_nodes(list_table(rows()))
+            items = (f"``{name}``{remark}\n   {text}" for name, remark, text in entries())
+            return self.parse_text_to_nodes("\n\n".join(items))
 
-    return Table
+    return DefinitionList
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
