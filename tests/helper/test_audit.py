@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from helper_process import (
     CHECK_CONDITION,
@@ -20,12 +22,16 @@ from helper_process import (
     started,
     terminated,
 )
-from qemu_pr.helper.audit.record import FIELDS
+from qemu_pr.helper.audit.record import FIELDS, RENDERERS, describe
+from qemu_pr.helper.carry_out import CarriedOut
+from qemu_pr.protocol import Request
 from qemu_pr.scsi.commands import OutServiceAction, PersistentReserveOut, ReservationType
+from qemu_pr.scsi.completion import Completion
 from qemu_pr.scsi.parameter_lists import ParameterList, RegisterAndMoveParameterList
 from qemu_pr.scsi.transport_ids import ISCSITransportID, SASTransportID
 
 REGISTER = OutServiceAction.REGISTER
+MOVE = OutServiceAction.REGISTER_AND_MOVE
 TYPE = ReservationType.WRITE_EXCLUSIVE_REGISTRANTS_ONLY
 RESERVATION_CONFLICT = 0x18
 
@@ -37,6 +43,13 @@ def out(action: int, size: int, type_: int = 0) -> bytes:
 def send(client: Client, disk: int, action: int, parameters: ParameterList, type_: int = 0) -> int:
     data = parameters.encode()
     return client.command(out(action, len(data), type_), disk, data).status
+
+
+def move_to(name: bytes) -> bytes:
+    """A parameter list of REGISTER AND MOVE to an iSCSI initiator that may have any name."""
+    text = name.ljust(20, b"\0")
+    port = bytes((5, 0)) + len(text).to_bytes(2, "big") + text
+    return bytes(20) + len(port).to_bytes(4, "big") + port
 
 
 @pytest.fixture
@@ -177,7 +190,7 @@ def test_initiator_ports_are_named(audited, regular, log):
     move = RegisterAndMoveParameterList(1, 2, 3, port, unreg=True)
     send(audited, regular, REGISTER, ParameterList(0, 2, initiator_ports=(SASTransportID(5),)))
     data = move.encode()
-    audited.command(out(OutServiceAction.REGISTER_AND_MOVE, len(data)), regular, data)
+    audited.command(out(MOVE, len(data)), regular, data)
 
     register, moved = records(log)
     assert register["transport_ids"] == ["naa.0000000000000005"]
@@ -196,6 +209,27 @@ def test_a_path_cannot_forge_a_line(path, folder, simulation, log, format_):
     text = log.read_text(encoding="ascii")
     assert text.count("\n") == 1
     assert text[:-1].isprintable()
+
+
+DEV_NULL = os.open(os.devnull, os.O_RDWR)
+
+
+@pytest.mark.parametrize("format_", RENDERERS)
+@given(action=st.integers(0, 31), data=st.binary(max_size=100), status=st.integers(0, 255))
+@example(
+    action=OutServiceAction.REGISTER_AND_MOVE,
+    data=move_to(b"iqn.a:\n\x1b[2J"),
+    status=CHECK_CONDITION,
+)
+def test_whatever_a_guest_sends_is_one_line(format_, action, data, status):
+    request = Request(out(action, len(data)), data)
+    completion = Completion(status, data if status == CHECK_CONDITION else b"")
+    record = describe(CarriedOut(0, 0, DEV_NULL, request, completion, 0.0))
+    line = RENDERERS[format_](record)
+
+    assert list(record) == list(FIELDS)
+    assert line.isascii()
+    assert line.isprintable()
 
 
 def test_a_block_device_is_named_by_its_number_too(audited, log):

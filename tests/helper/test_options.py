@@ -69,11 +69,19 @@ def test_a_missing_argument_is_an_error(option):
     assert result.stderr.endswith(HINT)
 
 
-def test_an_initiator_without_simulation_is_refused():
-    result = run(PYTHON_HELPER, "--initiator", "naa.5000000000000001")
+@pytest.mark.parametrize(
+    ("option", "needed"),
+    [
+        (("--initiator", "naa.6001405000000001"), "--simulate"),
+        (("--audit-format", "json"), "--audit"),
+        (("--metrics-interval", "5"), "--metrics"),
+    ],
+)
+def test_an_option_that_means_nothing_without_another_is_an_error(path, option, needed):
+    result = run(PYTHON_HELPER, "-k", path, *option)
 
     assert result.returncode == 1
-    assert result.stderr.startswith("qemu-pr-helper: option '--initiator' needs '--simulate'\n")
+    assert result.stderr.startswith(f"qemu-pr-helper: option '{option[0]}' needs '{needed}'\n")
 
 
 @pytest.mark.parametrize("option", ["-V", "--version"])

@@ -104,8 +104,7 @@ OPTIONS: dict[tuple[str, ...], dict[str, Any]] = {
     },
     ("--audit-format",): {
         "choices": AUDIT_FORMATS,
-        "default": AUDIT_FORMATS[0],
-        "help": f"how to write it (default: {AUDIT_FORMATS[0]})",
+        "help": f"with --audit: how to write it (default: {AUDIT_FORMATS[0]})",
     },
     ("--metrics",): {
         "metavar": "FILE",
@@ -114,8 +113,7 @@ OPTIONS: dict[tuple[str, ...], dict[str, Any]] = {
     ("--metrics-interval",): {
         "metavar": "SECONDS",
         "type": duration,
-        "default": DEFAULT_METRICS_INTERVAL,
-        "help": f"write that file so often (default: {DEFAULT_METRICS_INTERVAL})",
+        "help": f"with --metrics: write the file so often (default: {DEFAULT_METRICS_INTERVAL})",
     },
     ("--max-connections",): {
         "metavar": "COUNT",
@@ -145,6 +143,9 @@ OPTIONS: dict[tuple[str, ...], dict[str, Any]] = {
         "help": "with --simulate: this host's name, naa.<16 hex digits> or iqn.<...>",
     },
 }
+
+# An option that means nothing without another.
+_NEEDS = {"initiator": "simulate", "audit_format": "audit", "metrics_interval": "metrics"}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -204,9 +205,15 @@ def _open_standard_descriptors() -> None:
 
 def _parse(arguments: Sequence[str]) -> dict[str, Any]:
     options = plain_options.read(OPTIONS, arguments)
-    if options is None or (options["initiator"] is not None and options["simulate"] is None):
-        return _parse_any(arguments)
-    return options
+    return _parse_any(arguments) if options is None or _useless(options) else options
+
+
+def _useless(options: dict[str, Any]) -> str | None:
+    """Give the first option that another one is missing for."""
+    for name, needed in _NEEDS.items():
+        if options[name] is not None and options[needed] is None:
+            return name
+    return None
 
 
 def _parse_any(arguments: Sequence[str]) -> dict[str, Any]:
@@ -217,8 +224,8 @@ def _parse_any(arguments: Sequence[str]) -> dict[str, Any]:
         if not culprit.startswith("-"):
             kind = "operand"
         parser.error(f"unrecognized {kind} '{culprit}'")
-    if options.initiator is not None and options.simulate is None:
-        parser.error("option '--initiator' needs '--simulate'")
+    if name := _useless(vars(options)):
+        parser.error(f"option '--{name.replace('_', '-')}' needs '--{_NEEDS[name]}'")
     return vars(options)
 
 
@@ -246,9 +253,9 @@ def _settings(options: dict[str, Any]) -> Settings:
         request_timeout=options["request_timeout"],
         allowed_users=_allowed_users(options["allow_user"]),
         audit=audit if audit in (None, "-") else os.path.abspath(audit),
-        audit_format=options["audit_format"],
+        audit_format=options["audit_format"] or AUDIT_FORMATS[0],
         metrics=None if options["metrics"] is None else os.path.abspath(options["metrics"]),
-        metrics_interval=options["metrics_interval"],
+        metrics_interval=options["metrics_interval"] or DEFAULT_METRICS_INTERVAL,
     )
 
 
