@@ -17,7 +17,7 @@ from qemu_pr.helper.audit.record import FIELDS
 from qemu_pr.helper.events import DEBUG, EVENTS, NORMAL, VERBOSE
 from qemu_pr.helper.metrics import METRICS
 
-_LOGGED_WITH = {NORMAL: "always logged", VERBOSE: "``-v``", DEBUG: "``-v -v``"}
+_LOGGED_WITH = {NORMAL: "logged", VERBOSE: "``-v``", DEBUG: "``-v -v``"}
 _PLACE = re.compile(r"\{.*?\}")
 
 Entries = Iterable[tuple[str, str, str]]
