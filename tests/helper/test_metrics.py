@@ -171,6 +171,18 @@ def test_a_file_that_cannot_be_written_any_more_is_reported_once_and_costs_nothi
     assert rest == ""
 
 
+def test_a_link_in_a_folder_that_others_may_write_to_leads_to_no_other_file(path, folder, file):
+    other = folder / "other"
+    other.write_text("precious")
+    Path(f"{file}.tmp").symlink_to(other)
+
+    result = run(PYTHON_HELPER, "-k", path, "--metrics", str(file))
+
+    assert result.returncode == 1
+    assert f"cannot write metrics to '{file}': " in result.stderr
+    assert other.read_text() == "precious"
+
+
 @pytest.mark.parametrize("options", [(), ("-u", "nobody")], ids=" ".join)
 def test_a_file_that_cannot_be_written_is_an_error_at_the_start(path, folder, options):
     if options and os.geteuid() != 0:

@@ -59,6 +59,8 @@ _ACTIONS = {
 _STATUSES = {status.value: status.name.replace("_", " ") for status in Status}
 _OTHER = "other"
 _PATIENCE = 1.0  # seconds
+# Where others may write to the folder, too, a link of theirs must lead nowhere.
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class _Durations:
@@ -230,7 +232,7 @@ class MetricsFile:
 
     def _replace(self, text: str) -> None:
         temporary = f"{self._path}.tmp"
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        fd = os.open(temporary, _FLAGS, 0o644)
         try:
             os.fchmod(fd, 0o644)  # whatever the umask: another user reads it
             data = text.encode()
