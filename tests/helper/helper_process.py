@@ -17,6 +17,7 @@ C_HELPER = ("/usr/bin/qemu-pr-helper",)
 # The whole program with another device in it: see there.
 PIPE_DEVICE_HELPER = (sys.executable, str(Path(__file__).with_name("pipe_device_helper.py")))
 
+SO_ACCEPTCON = 0x10000  # <linux/net.h>: __SO_ACCEPTCON
 PATIENCE = 20.0  # seconds; the machine may be busy
 
 GOOD = 0
@@ -102,6 +103,15 @@ def serves(path: str) -> bool:
     except (OSError, EOFError):
         return False
     return True
+
+
+def listens(path: str) -> bool:
+    """Whether connections can be made there; makes none."""
+    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+        _, _, _, flags, _, _, _, *found = line.split()
+        if found == [path] and int(flags, 16) & SO_ACCEPTCON:
+            return True
+    return False
 
 
 def status_of(pid: int) -> dict[str, str]:

@@ -17,6 +17,7 @@ from helper_process import (
     Client,
     cdb,
     connections_of,
+    listens,
     run,
     started,
     terminated,
@@ -127,7 +128,7 @@ def test_a_command_whose_disk_hangs_is_in_progress(path, file):
 def test_refused_users_are_counted(path, file):
     command = (*PYTHON_HELPER, "-q", "-k", path, "--allow-user", "54321", "--metrics", str(file))
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: os.path.exists(path), "it listens")
+        wait_for(lambda: listens(path), "it listens")
         for _ in range(3):
             with socket.socket(socket.AF_UNIX) as refused:
                 refused.connect(path)

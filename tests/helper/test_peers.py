@@ -14,6 +14,7 @@ from helper_process import (
     Client,
     cdb,
     descriptors_of,
+    listens,
     run,
     started,
     terminated,
@@ -103,7 +104,7 @@ def test_a_number_that_names_nobody_is_a_user_id(path):
 def test_root_too_has_to_be_named_and_who_is_refused_leaves_nothing_behind(path):
     command = (*PYTHON_HELPER, "-k", path, "--allow-user", str(STRANGER))
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: os.path.exists(path), "it listens")
+        wait_for(lambda: listens(path), "it listens")
         assert greeting_for(path) == b""
         before = descriptors_of(process.pid)
         assert [greeting_for(path) for _ in range(50)] == [b""] * 50
