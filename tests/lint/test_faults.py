@@ -298,6 +298,15 @@ def test_libvirts_xml_is_corrected_in_place(old: str, new: str, fault: str) -> N
     assert report.corrected.count("\n") == disk.count("\n") + new.count("\n 'disk'")
 
 
+def test_a_disk_without_a_name_is_not_on_the_controller() -> None:
+    """It was, because a controller names no disk either: a fault in line 0, where nothing is."""
+    unnamed = disk_xml(SDA).replace(" dev='sda'", "")
+
+    (report,) = check(unnamed.replace("lun", "disk"))
+
+    assert [(one.fault.name, one.found.line) for one in report.findings] == [("emulated-disk", 2)]
+
+
 def test_every_fault_is_tested() -> None:
     tested = {*INJECTED, "other-socket", "one-path"} | {one for _, many in OTHERS for one in many}
 

@@ -212,7 +212,7 @@ class Command:
 
     def opened_by(self, device: Setting) -> list[Setting]:
         """Give the nodes of a device from the top: its drive, and the node that this is on."""
-        node = self.nodes.get(device.properties.get("drive", ""))
+        node = self._node(device, "drive")
         if node is None:
             return []
         below = self.below(node)
@@ -220,8 +220,13 @@ class Command:
 
     def below(self, node: Setting) -> Setting | None:
         """Give the node that a node is on, if that is another option's."""
-        below = self.nodes.get(node.properties.get("file", "")) if is_node(node) else None
+        below = self._node(node, "file") if is_node(node) else None
         return None if below == node else below
+
+    def _node(self, setting: Setting, key: str) -> Setting | None:
+        """Give the node that a property names, whose name may be empty by mistake."""
+        name = setting.properties.get(key)
+        return None if name is None else self.nodes.get(name)
 
     def reserved_by(self, device: Setting) -> list[Reservation]:
         """Give the references to managers in the nodes of a device."""
