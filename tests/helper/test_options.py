@@ -70,6 +70,24 @@ def test_a_missing_argument_is_an_error(option):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-k--"], "socket path must be absolute"),
+        (["-u--"], "invalid user '--'"),
+        (["--group=--"], "invalid group '--'"),
+        (["-T--", "-Tx=y"], "Invalid parameter 'x'"),
+        (["--max-connections=--"], "argument --max-connections: invalid number value: '--'"),
+    ],
+)
+def test_two_dashes_in_an_option_are_its_value(arguments, message):
+    """To argparse they end the options, before Python 3.13: it was an end with a traceback."""
+    result = run(PYTHON_HELPER, *arguments)
+
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[0] == f"qemu-pr-helper: {message}"
+
+
+@pytest.mark.parametrize(
     ("option", "needed"),
     [
         (("--initiator", "naa.6001405000000001"), "--simulate"),

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 USAGE_ERROR = 1
 """Exit status of a wrong command line, as in the C helper and sg3_utils; argparse's own is 2."""
@@ -31,6 +31,17 @@ class OperatorParser(argparse.ArgumentParser):
         if unknown and " " in self.prog:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return found, unknown
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Give an option's value: ``--`` in ``--socket=--`` is one, too.
+
+        Python before 3.13 takes it for the end of the options, and gives an empty list instead.
+        """
+        if action.option_strings and arg_strings == ["--"] and action.nargs is None:
+            value = self._get_value(action, "--")
+            self._check_value(action, value)
+            return value
+        return super()._get_values(action, arg_strings)
 
     def error(self, message: str) -> NoReturn:
         """Print ``PROGRAM: [subcommand:] message`` and exit with status 1."""

@@ -150,9 +150,9 @@ _NEEDS = {"initiator": "simulate", "audit_format": "audit", "metrics_interval": 
 
 def build_parser() -> argparse.ArgumentParser:
     """Give the parser, which also makes the man page."""
-    import argparse
+    from qemu_pr.cli.parser import OperatorParser
 
-    class HelperParser(argparse.ArgumentParser):
+    class HelperParser(OperatorParser):
         def error(self, message: str) -> NoReturn:
             """Print the error and where to read on, and exit with 1, as the C helper does."""
             hint = f"{PROGRAM}: Try `{PROGRAM} --help' for more information."
@@ -164,8 +164,8 @@ def build_parser() -> argparse.ArgumentParser:
         description="Carry out persistent reservation commands for QEMU,"
         " which has no privilege to send them itself.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         add_help=False,
+        allow_abbrev=True,  # as getopt_long
     )
     for names, settings in OPTIONS.items():
         parser.add_argument(*names, **settings)
