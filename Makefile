@@ -3,6 +3,8 @@
 # make test     run all tests
 # make lab      run the manual's command lines with real guests and disks, in a virtual machine
 # make bench    measure our helper and QEMU's side by side, as root; then make html shows the figures
+# make fuzz     feed random bytes to what reads other people's: SECONDS=60 each, or RUNS=…; TARGET=…
+# make soak     have many clients use a helper while faults are injected: SECONDS=60 CLIENTS=64
 # make lint     check style and types
 # make clean    remove everything that make made
 #
@@ -39,6 +41,14 @@ lab: html $(BIN)/.installed-lab
 bench: $(BIN)/.installed
 	$(BIN)/python tests/bench/run.py $(BENCH)
 
+fuzz: $(BIN)/.installed-fuzz
+	@$(BIN)/python tests/fuzz/run.py $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(RUNS),--runs=$(RUNS)) \
+	    $(if $(TARGET),--target=$(TARGET)) $(if $(INPUT),--input=$(INPUT))
+
+soak: $(BIN)/.installed
+	@$(BIN)/python tests/soak/run.py $(if $(SECONDS),--seconds=$(SECONDS)) \
+	    $(if $(CLIENTS),--clients=$(CLIENTS))
+
 lint: $(BIN)/.installed-lint
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
@@ -64,4 +74,4 @@ $(BIN)/.installed-%: $(BIN)/.installed
 	@touch $@
 
 .NOTPARALLEL: # the builds share build/doctrees
-.PHONY: manual html man doctest test lab bench lint clean
+.PHONY: manual html man doctest test lab bench fuzz soak lint clean
