@@ -1,12 +1,16 @@
 """Simulated disks: several hosts, one STATE file."""
 
+import contextlib
 import os
 import sqlite3
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from lio import Sequence, disagreements, recorded_sequences
+from qemu_pr.devices import DeviceError, simulated_state
 from qemu_pr.devices.simulated import SimulatedDevice, SimulationError
 from qemu_pr.scsi.commands import (
     InServiceAction,
@@ -22,6 +26,7 @@ from qemu_pr.scsi.status import GOOD, RESERVATION_CONFLICT, Completion
 
 HOST_A = "naa.6001405000000001"
 HOST_B = "naa.6001405000000002"
+A_KEY = {"service_action_reservation_key": 10}
 
 
 @pytest.fixture
@@ -207,15 +212,56 @@ def test_state_in_a_missing_directory_is_refused(tmp_path: Path) -> None:
         SimulatedDevice(str(tmp_path / "nowhere" / "state.db"), HOST_A)
 
 
-def test_state_damaged_while_running_fails_the_command_and_not_the_process(
-    state: str, disk: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_state_damaged_while_running_fails_the_command(state: str, disk: Path) -> None:
     host = SimulatedDevice(state, HOST_A)
     with sqlite3.connect(state) as connection:
         connection.execute("DROP TABLE registration")
     connection.close()
 
-    answer = out(host, disk, OutServiceAction.REGISTER, service_action_reservation_key=0xA)
+    with pytest.raises(DeviceError, match=f"{state}: no such table: registration") as caught:
+        out(host, disk, OutServiceAction.REGISTER, service_action_reservation_key=0xA)
 
-    assert answer == Completion.check_condition(INTERNAL_TARGET_FAILURE)
-    assert "simulated disk" in capsys.readouterr().err
+    assert caught.value.completion == Completion.check_condition(INTERNAL_TARGET_FAILURE)
+
+
+def test_state_locked_for_long_fails_the_command_and_the_next_one_works(
+    state: str, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulated_state, "LOCK_TIMEOUT", 0.05)
+    host = SimulatedDevice(state, HOST_A)
+    out(host, disk, OutServiceAction.REGISTER, service_action_reservation_key=0xA)
+    other = sqlite3.connect(state, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(DeviceError, match=f"{state}: database is locked") as caught:
+        out(host, disk, OutServiceAction.CLEAR, reservation_key=0xA)
+
+    other.close()
+    assert caught.value.completion == Completion.check_condition(INTERNAL_TARGET_FAILURE)
+    assert keys(host, disk) == (0xA,)
+
+
+@pytest.fixture
+def content(state: str, disk: Path) -> bytes:
+    """What a STATE holds of two hosts that share a disk, one of which reserves it."""
+    for name in (HOST_A, HOST_B):
+        out(SimulatedDevice(state, name), disk, OutServiceAction.REGISTER, **A_KEY)
+    out(SimulatedDevice(state, HOST_A), disk, OutServiceAction.RESERVE, reservation_key=10, type=7)
+    return Path(state).read_bytes()
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 1 << 15), damage=st.binary(min_size=1, max_size=16))
+@example(place=3862, damage=b"\x80")  # in a message of SQLite's, which then is no text
+def test_a_state_with_a_damaged_place_fails_commands_at_most(
+    content: bytes, tmp_path: Path, disk: Path, place: int, damage: bytes
+) -> None:
+    place %= len(content)
+    damaged = tmp_path / "damaged.db"
+    damaged.write_bytes(content[:place] + damage + content[place + len(damage) :])
+
+    with contextlib.suppress(SimulationError, DeviceError):
+        host = SimulatedDevice(str(damaged), HOST_A)
+        for action in InServiceAction:
+            send(host, disk, PersistentReserveIn(action, 8192).encode())
+        out(host, disk, OutServiceAction.CLEAR, reservation_key=10)

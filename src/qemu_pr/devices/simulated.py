@@ -5,9 +5,9 @@ is a disk that they share. Its contents are not touched.
 """
 
 import sqlite3
-import sys
 import threading
 
+from qemu_pr.devices import DeviceError, simulated_state
 from qemu_pr.devices.file_identity import file_identity
 from qemu_pr.devices.simulated_state import SimulationError, SqliteState, open_state, transaction
 from qemu_pr.logical_unit import LogicalUnit, Nexus
@@ -20,6 +20,9 @@ __all__ = ["DEFAULT_INITIATOR", "SimulatedDevice", "SimulationError"]
 
 DEFAULT_INITIATOR = "naa.5000000000000001"
 """The initiator port of a host that gives none; two such processes are the same host."""
+
+
+_FAILED = Completion.check_condition(INTERNAL_TARGET_FAILURE)
 
 
 class SimulatedDevice:
@@ -45,15 +48,23 @@ class SimulatedDevice:
         open_state(state_path).close()
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
-        """See `qemu_pr.devices.Device.execute`."""
+        """See `qemu_pr.devices.Device.execute`.
+
+        Raises:
+            DeviceError: The STATE file cannot be read or written; nothing was changed.
+        """
         identity = file_identity(fd)
+        if not self._lock.acquire(timeout=simulated_state.LOCK_TIMEOUT):
+            raise DeviceError(f"{self._path}: database is locked", _FAILED)
         try:
-            with self._lock:
-                if self._connection is None:
-                    self._connection = open_state(self._path)
-                with transaction(self._connection):
-                    unit = LogicalUnit(SqliteState(self._connection, identity))
-                    return unit.execute(self._nexus, cdb, data_out)
-        except (sqlite3.Error, SimulationError) as error:
-            print(f"qemu-pr-helper: simulated disk: {error}", file=sys.stderr)
-            return Completion.check_condition(INTERNAL_TARGET_FAILURE)
+            if self._connection is None:
+                self._connection = open_state(self._path)
+            with transaction(self._connection):
+                unit = LogicalUnit(SqliteState(self._connection, identity))
+                return unit.execute(self._nexus, cdb, data_out)
+        except (sqlite3.Error, TypeError, ValueError) as error:  # the latter: it is damaged
+            raise DeviceError(f"{self._path}: {error}", _FAILED) from None
+        except SimulationError as error:
+            raise DeviceError(str(error), _FAILED) from None
+        finally:
+            self._lock.release()

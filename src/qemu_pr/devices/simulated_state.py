@@ -87,7 +87,7 @@ def open_state(path: str) -> sqlite3.Connection:
                     connection.execute(statement)
     except OSError as error:
         raise SimulationError(f"{path}: {error.strerror}") from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the second in what SQLite quotes
         raise SimulationError(
             f"{path}: {error}; name a new file, or one that --simulate made"
         ) from error

@@ -1,0 +1,178 @@
+"""The manual's table of faults, where files are: a full disk, and STATE that cannot be used.
+
+Each costs the commands that need the file; clients of other disks are served meanwhile.
+"""
+
+import os
+import resource
+import select
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helper_process import (
+    CHECK_CONDITION,
+    GOOD,
+    PYTHON_HELPER,
+    Client,
+    Reply,
+    cdb,
+    run,
+    started,
+    terminated,
+)
+
+READ_KEYS = cdb(0x5E, 8192)
+REGISTER = cdb(0x5F, 24)
+KEY = (0xA).to_bytes(8, "big")
+NO_KEY = bytes(8)
+INTERNAL_TARGET_FAILURE = (0x04, 0x44, 0x00)
+
+
+@pytest.fixture
+def state(folder: Path) -> Path:
+    return folder / "state.db"
+
+
+@pytest.fixture
+def null() -> Iterator[int]:
+    """A descriptor of another kind of disk, which no STATE has to do with."""
+    fd = os.open(os.devnull, os.O_RDWR)
+    yield fd
+    os.close(fd)
+
+
+def register(client: Client, disk: int, new: bytes = KEY, old: bytes = NO_KEY) -> Reply:
+    return client.command(REGISTER, disk, old + new + bytes(8))
+
+
+def keys(client: Client, disk: int) -> bytes:
+    return client.command(READ_KEYS, disk).data[8:]
+
+
+def is_served(client: Client, disk: int) -> bool:
+    return client.command(READ_KEYS, disk).status == CHECK_CONDITION
+
+
+def limit_files(pid: int, size: int) -> None:
+    """Let the files that a process writes grow no further than that, as on a full disk."""
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))
+
+
+def test_a_full_disk_under_the_log_does_no_harm(path, regular):
+    to_full_disk = ("sh", "-c", 'exec "$@" 2> /dev/full', "sh", *PYTHON_HELPER)
+    with started(to_full_disk, path, "-vv", "-T", "*,file=/dev/full") as process:
+        with Client(path) as client, Client(path) as other:
+            for _ in range(1000):
+                assert is_served(client, regular)
+            assert is_served(other, regular)
+        assert terminated(process) == ""
+
+
+@pytest.mark.parametrize("how", [(), ("-d",)], ids=["in the foreground", "in the background"])
+def test_a_full_disk_under_the_pid_file_is_an_error_at_the_start(path, folder, how):
+    result = run(
+        PYTHON_HELPER,
+        *("-k", path, "-f", str(folder / "pid"), *how),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),
+    )
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"qemu-pr-helper: Failed to write pid file '{folder / 'pid'}': File too large\n"
+    )
+    assert os.listdir(folder) == []
+
+
+def test_a_full_disk_under_state_fails_commands_until_there_is_room(path, regular, state, null):
+    with started(PYTHON_HELPER, path, "--simulate", str(state)) as process:
+        with Client(path) as client, Client(path) as other:
+            assert register(client, regular).status == GOOD
+            limit_files(process.pid, 0)
+
+            assert register(client, regular, NO_KEY, KEY).sense_codes == INTERNAL_TARGET_FAILURE
+            assert is_served(other, null)
+            assert keys(other, regular) in (KEY, b"")
+
+            limit_files(process.pid, resource.RLIM_INFINITY)
+            assert keys(other, regular) == KEY
+            assert register(client, regular, NO_KEY, KEY).status == GOOD
+        log = terminated(process)
+    assert f"{regular_name(regular)}: {state}: " in log
+
+
+def regular_name(fd: int) -> str:
+    return os.readlink(f"/proc/self/fd/{fd}")
+
+
+def test_a_corrupted_state_is_refused_at_the_start(path, state):
+    with started(PYTHON_HELPER, path, "--simulate", str(state)) as process:
+        terminated(process)
+    damage(state)
+
+    result = run(PYTHON_HELPER, "-k", path, "--simulate", str(state))
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"qemu-pr-helper: {state}: file is not a database;"
+        " name a new file, or one that --simulate made\n"
+    )
+
+
+def test_a_state_that_gets_corrupted_fails_commands(path, regular, state, null):
+    with started(PYTHON_HELPER, path, "--simulate", str(state)) as process:
+        damage(state)
+        with Client(path) as client, Client(path) as other:
+            assert register(client, regular).sense_codes == INTERNAL_TARGET_FAILURE
+            assert is_served(other, null)
+        assert f"{regular_name(regular)}: {state}: file is not a database" in terminated(process)
+
+
+def damage(state: Path) -> None:
+    size = state.stat().st_size
+    state.write_bytes(b"\xa5" * size)
+
+
+def test_a_read_only_state_is_refused_at_the_start(path, state):
+    state.touch(0o444)
+
+    result = run(PYTHON_HELPER, "-k", path, "--simulate", str(state))
+
+    assert result.returncode == 1
+    assert result.stderr == f"qemu-pr-helper: {state}: Permission denied\n"
+
+
+def test_a_state_that_gets_read_only_fails_commands_until_it_is_not(path, regular, state, null):
+    with started(PYTHON_HELPER, path, "--simulate", str(state)) as process:
+        state.chmod(0o444)
+        with Client(path) as client, Client(path) as other:
+            assert register(client, regular).sense_codes == INTERNAL_TARGET_FAILURE
+            assert is_served(other, null)
+
+            state.chmod(0o644)
+            assert register(client, regular).status == GOOD
+        assert f"{regular_name(regular)}: {state}: Permission denied" in terminated(process)
+
+
+def test_a_locked_state_delays_commands_on_its_disks_only(path, regular, state, null):
+    with started(PYTHON_HELPER, path, "--simulate", str(state)) as process:
+        with Client(path) as client, Client(path) as other:
+            assert register(client, regular).status == GOOD
+            holder = sqlite3.connect(state, isolation_level=None)
+            holder.execute("BEGIN IMMEDIATE")
+            client.send(READ_KEYS, regular)
+            for _ in range(100):
+                assert is_served(other, null)
+            assert not has_reply(client)
+
+            holder.close()
+
+            assert client.reply().data[8:] == KEY
+        assert terminated(process) == ""
+
+
+def has_reply(client: Client) -> bool:
+    return bool(select.select([client.socket], [], [], 0)[0])
