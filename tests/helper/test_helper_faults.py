@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -33,6 +33,7 @@ from requirements import require
 
 IN = cdb(0x5E, 8)
 IO_PROCESS_TERMINATED = (0x0B, 0x00, 0x06)
+INTERNAL_TARGET_FAILURE = (0x04, 0x44, 0x00)
 
 # Another process, which holds as many connections as it is told to.
 MANY_CONNECTIONS = """
@@ -48,14 +49,34 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture
-def jumping_clock(folder: Path) -> Path:
-    """A library to preload, next to the file that makes the clock jump."""
-    source = Path(__file__).with_name("jumping_clock.c")
-    library = folder / "jumping_clock.so"
+# Another process, which leaves requests half sent, each with a descriptor.
+HALF_REQUESTS = """
+import os, socket, sys
+connections = []
+null = os.open(os.devnull, os.O_RDWR)
+for _ in range(int(sys.argv[2])):
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(sys.argv[1])
+    connections.append(connection)
+    connection.recv(4)
+    connection.send(bytes(4))
+    try:
+        socket.send_fds(connection, [bytes((0x5e,))], [null])
+    except OSError:
+        pass
+print("sent", flush=True)
+sys.stdin.read()
+"""
+
+
+def preloaded(source: str, folder: Path, **variables: Path) -> dict[str, str]:
+    """Build a library; give the environment in which a program is started with it."""
+    library = folder / "preloaded.so"
     gcc = require("gcc", package="gcc libc6-dev")
-    subprocess.run([gcc, "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    return library
+    code = Path(__file__).with_name(source)
+    subprocess.run([gcc, "-shared", "-fPIC", "-o", library, code, "-ldl"], check=True)
+    values = {name: str(value) for name, value in variables.items()}
+    return {**os.environ, "LD_PRELOAD": str(library), **values}
 
 
 @pytest.fixture
@@ -66,6 +87,16 @@ def pipes() -> Iterator[tuple[int, int]]:
     for fd in (reader, writer):
         with suppress(OSError):
             os.close(fd)
+
+
+@contextmanager
+def stalled(path: str, hanging: int) -> Iterator[list[Client]]:
+    """Ten clients, each with a command on a disk that hangs."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Client(path)) for _ in range(10)]
+        for client in clients:
+            client.send(IN, hanging)
+        yield clients
 
 
 def is_served(client: Client, fd: int) -> bool:
@@ -100,12 +131,17 @@ def test_a_client_that_stops_in_the_middle_of_a_request_is_disconnected(path, re
 
 
 def test_a_client_that_sends_a_byte_a_minute_is_disconnected(path, regular):
-    with started(PYTHON_HELPER, path, "--request-timeout=0.5"), Client(path) as client:
+    with (
+        started(PYTHON_HELPER, path, "--request-timeout=0.5"),
+        Client(path) as other,
+        Client(path) as client,
+    ):
         sent = 0
         client.send(IN[:1], regular)
         while not select.select([client.socket], [], [], 0.1)[0]:
             client.send(b"\0")
             sent += 1
+            assert is_served(other, regular)
 
         assert client.is_closed()
         assert 0 < sent < 15
@@ -125,11 +161,13 @@ def test_a_client_that_has_nothing_to_say_stays_connected(path, regular):
 
 def test_a_client_that_never_reads_its_replies_is_disconnected(path, regular):
     with started(PYTHON_HELPER, path) as process:
+        before = idle_descriptors(process)
         with Client(path) as other, Client(path) as client:
             with suppress(BrokenPipeError):
                 while True:
                     client.send(IN, regular)
             assert is_served(other, regular)
+        assert idle_descriptors(process) == before
         assert "it does not take its replies" in terminated(process)
 
 
@@ -181,11 +219,12 @@ def test_a_hundred_descriptors_disconnect_and_are_closed(path, regular):
         assert idle_descriptors(process) == before
 
 
-def test_a_client_that_passes_its_own_socket_gets_an_error(path):
+def test_a_client_that_passes_its_own_socket_gets_an_error(path, regular):
     with started(PYTHON_HELPER, path) as process:
         before = idle_descriptors(process)
-        with Client(path) as client:
+        with Client(path) as other, Client(path) as client:
             reply = client.command(IN, client.socket.fileno())
+            assert is_served(other, regular)
 
         assert reply.sense_codes == IO_PROCESS_TERMINATED
         assert idle_descriptors(process) == before
@@ -207,11 +246,7 @@ def test_a_client_that_leaves_its_own_socket_in_half_a_request_is_forgotten(path
 
 def test_a_disk_that_hangs_stalls_its_own_clients_only(path, pipes):
     hanging, answers = pipes
-    with ExitStack() as stack:
-        stack.enter_context(started(PIPE_DEVICE_HELPER, path))
-        stalled = [stack.enter_context(Client(path)) for _ in range(10)]
-        for client in stalled:
-            client.send(IN, hanging)
+    with started(PIPE_DEVICE_HELPER, path), stalled(path, hanging) as clients:
         with Client(path) as other:
             for _ in range(100):
                 reader, writer = os.pipe()
@@ -221,7 +256,7 @@ def test_a_disk_that_hangs_stalls_its_own_clients_only(path, pipes):
                 os.close(writer)
 
         os.write(answers, bytes(10))
-        assert [client.reply().status for client in stalled] == [GOOD] * 10
+        assert [client.reply().status for client in clients] == [GOOD] * 10
 
 
 def test_slow_disks_do_not_line_up(path):
@@ -243,11 +278,7 @@ def test_slow_disks_do_not_line_up(path):
 
 def test_the_threads_of_slow_disks_end_when_they_are_idle(path, pipes):
     hanging, answers = pipes
-    with ExitStack() as stack:
-        process = stack.enter_context(started(PIPE_DEVICE_HELPER, path))
-        clients = [stack.enter_context(Client(path)) for _ in range(10)]
-        for client in clients:
-            client.send(IN, hanging)
+    with started(PIPE_DEVICE_HELPER, path) as process, stalled(path, hanging) as clients:
         wait_for(lambda: int(status_of(process.pid)["Threads"]) > 10, "each has a thread")
 
         os.write(answers, bytes(10))
@@ -257,16 +288,45 @@ def test_the_threads_of_slow_disks_end_when_they_are_idle(path, pipes):
         assert {client.command(IN, hanging).status for client in clients} == {GOOD}
 
 
-def test_a_device_that_vanishes_ends_the_command_with_an_error(path):
-    with started(PYTHON_HELPER, path), Client(path) as client:
-        reader, writer = os.pipe()
-        os.close(reader)
+def test_a_disk_that_vanishes_ends_its_commands_with_an_error(path, folder, regular):
+    vanished = folder / "vanished"
+    environment = preloaded("vanishing_disk.c", folder, VANISHED_DISK=vanished)
+    with (
+        started(PYTHON_HELPER, path, env=environment) as process,
+        Client(path) as client,
+        Client(path) as other,
+        open(os.devnull, "r+b") as null,
+    ):
+        assert client.command(IN, regular).sense_codes == IO_PROCESS_TERMINATED
+        vanished.hardlink_to(folder / "regular")
 
-        assert client.command(IN, writer).sense_codes == IO_PROCESS_TERMINATED
-        os.close(writer)
+        for _ in range(10):
+            assert client.command(IN, regular).sense_codes == INTERNAL_TARGET_FAILURE
+            assert other.command(IN, null.fileno()).sense_codes == IO_PROCESS_TERMINATED
+        assert terminated(process) == ""
 
 
 # The system
+
+
+def test_half_sent_requests_leave_descriptors_for_others(path, regular):
+    def few_descriptors() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+
+    with started(PYTHON_HELPER, path, preexec_fn=few_descriptors) as process:
+        with Client(path) as other:
+            command = [sys.executable, "-c", HALF_REQUESTS, path, "150"]
+            greedy = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+            assert greedy.stdout.readline() == "sent\n"
+
+            for _ in range(10):
+                assert is_served(other, regular)
+                with Client(path) as late:
+                    assert is_served(late, regular)
+            greedy.communicate()
+        assert "its oldest are closed" in terminated(process)
 
 
 def test_when_no_thread_can_be_had_commands_are_carried_out_one_after_the_other(path):
@@ -292,12 +352,7 @@ def test_when_no_thread_can_be_had_commands_are_carried_out_one_after_the_other(
 
 def test_sigterm_with_commands_in_flight_finishes_and_answers_them(path, pipes):
     hanging, answers = pipes
-    with ExitStack() as stack:
-        process = stack.enter_context(started(PIPE_DEVICE_HELPER, path))
-        clients = [stack.enter_context(Client(path)) for _ in range(10)]
-        for client in clients:
-            client.send(IN, hanging)
-
+    with started(PIPE_DEVICE_HELPER, path) as process, stalled(path, hanging) as clients:
         process.terminate()
         wait_for(lambda: not Path(path).exists(), "it takes no further clients")
         os.write(answers, bytes(10))
@@ -317,9 +372,9 @@ def test_sigterm_ends_a_helper_whose_clients_stopped_in_the_middle_of_a_request(
         assert process.wait(PATIENCE) == 0
 
 
-def test_a_clock_that_jumps_changes_nothing(path, folder, regular, jumping_clock):
+def test_a_clock_that_jumps_changes_nothing(path, folder, regular):
     jump = folder / "jump"
-    environment = {**os.environ, "LD_PRELOAD": str(jumping_clock), "JUMPING_CLOCK": str(jump)}
+    environment = preloaded("jumping_clock.c", folder, JUMPING_CLOCK=jump)
     jump.touch()
     told = subprocess.run(
         [sys.executable, "-c", "import time; print(time.time())"],

@@ -80,22 +80,6 @@ def test_a_command_never_leaves_its_descriptor_open(path, regular, python_helper
         wait_for(lambda: before.issuperset(descriptors_of(python_helper.pid)), "closed descriptors")
 
 
-def test_a_disk_that_hangs_stalls_its_own_connection_only(path):
-    hanging, hanging_end = os.pipe()
-    working, working_end = os.pipe()
-    with started(PIPE_DEVICE_HELPER, path), Client(path) as first, Client(path) as second:
-        first.send(IN, hanging)
-        os.write(working_end, b"23")
-
-        assert second.command(IN, working).data == b"2"
-        with Client(path) as third:
-            assert third.command(IN, working).data == b"3"
-        os.write(hanging_end, b"1")
-        assert first.reply().data == b"1"
-    for fd in (hanging, hanging_end, working, working_end):
-        os.close(fd)
-
-
 def test_an_exception_in_a_device_fails_its_command_and_nothing_else(path):
     reader, writer = os.pipe()
     os.close(writer)
@@ -130,19 +114,6 @@ def test_two_requests_at_once_are_both_answered(path, regular, python_helper):
         client.send(IN, regular)
 
         assert [client.reply().status, client.reply().status] == [CHECK_CONDITION] * 2
-
-
-def test_a_client_that_takes_no_replies_is_closed_in_the_end(path, regular):
-    with started(PYTHON_HELPER, path) as process:
-        before = idle_descriptors(process)
-        with Client(path) as client:
-            client.socket.settimeout(1)
-            with suppress(TimeoutError, BrokenPipeError):
-                while True:
-                    client.send(IN, regular)
-            assert idle_descriptors(process) == before
-
-        assert "it does not take its replies" in terminated(process)
 
 
 def limit_descriptors(pid: int, count: int) -> None:

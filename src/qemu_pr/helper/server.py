@@ -36,7 +36,8 @@ DEFAULT_REQUEST_TIMEOUT = 30
 _ALERT = 60e-6  # seconds from the beginning of a command on
 _SWITCH = 50e-6  # seconds until a thread that came back from its disk gets the interpreter's lock
 _PAUSE_AFTER_ACCEPT_ERROR = 0.1  # seconds
-_OTHER_DESCRIPTORS = 64  # those that are no connections: of disks, above all
+_OF_A_CONNECTION = 2  # descriptors: its socket, and the disk of a request that came half
+_OTHER_DESCRIPTORS = 64
 
 
 def serve(
@@ -94,11 +95,11 @@ def serve(
 def _fitting_descriptors(connections: int) -> int:
     """Have the system allow the descriptors for so many connections, or give how many it allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = connections + _OTHER_DESCRIPTORS
+    needed = connections * _OF_A_CONNECTION + _OTHER_DESCRIPTORS
     if soft < needed:
         soft = min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(1, min(connections, soft - _OTHER_DESCRIPTORS))
+    return max(1, min(connections, (soft - _OTHER_DESCRIPTORS) // _OF_A_CONNECTION))
 
 
 class _Server:
