@@ -148,13 +148,10 @@ def as_table(outcomes: Sequence[Outcome]) -> str:
         numbers = (f"{one.runs}", f"{one.seconds:.0f}", rate, f"{one.coverage}", f"{one.features}")
         rows.append((one.target, *numbers, found))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(
-            zip(row, widths, strict=True)
-        ))
-        for row in rows
-    ]  # fmt: skip
-    return "\n".join(line.rstrip() for line in lines)
+    first, *others = widths
+    return "\n".join(
+        "  ".join([row[0].ljust(first), *map(str.rjust, row[1:], others)]) for row in rows
+    )
 
 
 def try_again(name: str, path: Path) -> int:
