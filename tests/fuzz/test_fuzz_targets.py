@@ -109,3 +109,12 @@ def test_an_input_that_breaks_no_promise_says_so() -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"fuzz: sense: {seed}: keeps all promises\n"
+
+
+def test_without_atheris_it_says_what_is_missing() -> None:
+    no_packages = [sys.executable, "-S", HERE / "run.py"]
+
+    done = subprocess.run(no_packages, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("fuzz: skipped: the package atheris is not installed")
