@@ -90,9 +90,16 @@ def helper(start_helper: StartHelper, request: pytest.FixtureRequest) -> Helper:
 
 
 @pytest.fixture(scope="session")
-def boot_guest(output: Path, tmp_path_factory: pytest.TempPathFactory) -> BootGuest:
+def initramfs() -> Path:
+    """The file system of a guest, where every user's QEMU can read it."""
+    directory = Path("/run/lab/guest")
+    directory.mkdir(parents=True)
+    return build_initramfs(directory)
+
+
+@pytest.fixture(scope="session")
+def boot_guest(output: Path, initramfs: Path) -> BootGuest:
     """Boot a guest from the text of a QEMU command line; it runs for the length of a `with`."""
-    initramfs = build_initramfs(tmp_path_factory.mktemp("guest"))
     numbers = itertools.count(1)
 
     def boot_in_its_own_directory(command_line: str) -> AbstractContextManager[Guest]:

@@ -1,6 +1,5 @@
 """A Linux guest in a real QEMU: started with a command line's text, driven over a serial port."""
 
-import json
 import secrets
 import shutil
 import socket
@@ -10,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+from monitor import Monitor
 from waiting import wait_for
 
 PROGRAMS = ["/usr/bin/sg_persist", "/usr/bin/sg_turs", "/usr/bin/sg_inq"]
@@ -39,6 +39,9 @@ done
 """
 
 
+S = TypeVar("S", bound="Shell")
+
+
 @dataclass(frozen=True)
 class Result:
     """What a command came to: its exit status, and its output with its errors."""
@@ -47,12 +50,11 @@ class Result:
     output: str
 
 
-class Guest:
-    """A running guest, whose shell is at the other end of a serial port."""
+class Shell:
+    """A shell in a guest, at the other end of a serial port."""
 
-    def __init__(self, serial: socket.socket, monitor: Path) -> None:
+    def __init__(self, serial: socket.socket) -> None:
         self._serial = serial
-        self._monitor = monitor
         self._receive_until("ready\n", BOOT_SECONDS)
 
     def run(self, command: str, seconds: float = 60) -> Result:
@@ -67,19 +69,6 @@ class Guest:
         output, status, _ = self._receive_until(f" {mark}\n", seconds).split(mark)
         return Result(int(status), output)
 
-    def qmp(self, command: str) -> Any:
-        """Ask QEMU itself: execute a QMP command, and give what it returns."""
-        with socket.socket(socket.AF_UNIX) as monitor:
-            monitor.connect(str(self._monitor))
-            lines = monitor.makefile("rw")
-            for name in ("qmp_capabilities", command):
-                lines.write(json.dumps({"execute": name}) + "\n")
-            lines.flush()
-            answers = (json.loads(line) for line in lines)
-            returned = (answer["return"] for answer in answers if "return" in answer)
-            next(returned)
-            return next(returned)
-
     def _receive_until(self, end: str, seconds: float) -> str:
         self._serial.settimeout(seconds)
         received = b""
@@ -91,13 +80,16 @@ class Guest:
         return received.decode(errors="replace")
 
 
-@contextmanager
-def boot(command_line: str, initramfs: Path, directory: Path) -> Iterator[Guest]:
-    """Run a guest for the length of a `with`.
+class Guest(Shell):
+    """A guest that a command line started: its shell, and QEMU's monitor."""
 
-    A guest in an emulated machine has been seen to hang before its kernel said a word, once in
-    some hundred times; that is the emulator's fault and nothing that is tested, so it is started
-    again, with a line that says so.
+    def __init__(self, serial: socket.socket, monitor: Path) -> None:
+        super().__init__(serial)
+        self.monitor = Monitor(monitor)
+
+
+def boot(command_line: str, initramfs: Path, directory: Path) -> AbstractContextManager[Guest]:
+    """Run a guest for the length of a `with`.
 
     Args:
         command_line: The text of a QEMU command line, as a manual prints it. A POSIX shell runs
@@ -105,25 +97,51 @@ def boot(command_line: str, initramfs: Path, directory: Path) -> Iterator[Guest]
         initramfs: What `build_initramfs` made.
         directory: Where to put the logs of QEMU and of the guest's kernel.
     """
+    return booted(lambda: _started(command_line, initramfs, directory))
+
+
+@contextmanager
+def booted(start: Callable[[], AbstractContextManager[S]]) -> Iterator[S]:
+    """Run a guest for the length of a `with`, started again if it does not boot.
+
+    A guest in an emulated machine has been seen to hang before its kernel said a word, once in
+    some hundred times; that is the emulator's fault and nothing that is tested, so it is started
+    again, with a line that says so.
+
+    Args:
+        start: Starts the guest, and raises TimeoutError if it does not boot.
+    """
     with ExitStack() as stack:
         for attempts_left in reversed(range(BOOT_ATTEMPTS)):
             try:
-                guest = stack.enter_context(_started(command_line, initramfs, directory))
+                guest = stack.enter_context(start())
                 break
             except TimeoutError:
                 if not attempts_left:
                     raise
-                print(f"lab: a guest does not boot; starting it again: {directory}", flush=True)
+                print("lab: a guest does not boot; starting it again", flush=True)
         yield guest
+
+
+@contextmanager
+def serial_listener(path: str) -> Iterator[socket.socket]:
+    """Listen where QEMU will connect a serial port to."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        Path(path).chmod(0o777)
+        listener.listen()
+        listener.setblocking(False)
+        yield listener
+    Path(path).unlink()
 
 
 @contextmanager
 def _started(command_line: str, initramfs: Path, directory: Path) -> Iterator[Guest]:
     log = directory / "qemu.log"
-    with tempfile.TemporaryDirectory() as scratch, socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(f"{scratch}/serial")
-        listener.listen()
-        listener.setblocking(False)
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        serial_listener(f"{scratch}/serial") as listener,
+    ):
         options = (
             " -enable-kvm -cpu host -m 256 -nodefaults -bios qboot.rom -display none -no-reboot"
             f" -kernel {KERNEL} -initrd {initramfs}"

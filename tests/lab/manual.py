@@ -9,6 +9,7 @@ HTML = Path(__file__).resolve().parents[2] / "build/html"
 # A command line goes on in the next line as long as lines end with a backslash. In Python's output
 # and in transcripts it stands among other text.
 COMMAND_LINE = re.compile(r"^qemu-system-\S+ \\\n(?:.*\\\n)*.*$", re.MULTILINE)
+QMP_COMMAND = '{"execute":'  # how a block of them begins
 
 
 class _Blocks(HTMLParser):
@@ -47,9 +48,20 @@ def command_lines() -> list[str]:
     return list(found)
 
 
+def qmp_sequences() -> list[str]:
+    """Give the sequences of QMP commands of the manual, in the order of its pages."""
+    return _blocks(QMP_COMMAND)
+
+
 def transcripts() -> list[str]:
     """Give the transcripts that the manual leaves to the lab."""
     return [transcript for page in _pages() for transcript in page.in_lab]
+
+
+def _blocks(beginning: str) -> list[str]:
+    return [
+        block.strip() for page in _pages() for block in page.found if block.startswith(beginning)
+    ]
 
 
 @cache

@@ -113,14 +113,14 @@ def test_a_second_host_fences_a_guest(guest: Guest, hosts: list[Host]) -> None:
 @ONE_GUEST
 def test_a_guest_goes_on_when_the_helper_was_restarted(guest: Guest, helper: Helper) -> None:
     reserve(guest)
-    before = guest.qmp("query-pr-managers")
+    before = guest.monitor.execute("query-pr-managers")
 
     helper.stop()
     failed = guest.run(f"{PERSIST} --in --read-keys /dev/sda")
-    without = guest.qmp("query-pr-managers")
+    without = guest.monitor.execute("query-pr-managers")
     helper.start()
     released = guest.run(f"{PERSIST} --out --release --param-rk=0xa1 --prout-type=5 /dev/sda")
-    after = guest.qmp("query-pr-managers")
+    after = guest.monitor.execute("query-pr-managers")
 
     assert failed.status != 0
     assert released.status == 0, released.output
