@@ -32,13 +32,14 @@ class Helper:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        pid_file = Path(self.socket).with_suffix(".pid")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program, "-k", self.socket, "-f", f"{self.socket}.pid"],
+                [self._program, "-k", self.socket, "-f", pid_file],
                 stdout=log,
                 stderr=log,
             )
-        wait_for(self._listens, f"{self._program} to listen; see {self._log.name}")
+        wait_for(self.listens, f"{self._program} to listen; see {self._log.name}")
 
     def stop(self, seconds: float = 20) -> int:
         """End the helper with SIGTERM, and give its exit status.
@@ -74,7 +75,8 @@ class Helper:
         if self._process is not None:
             self._process.kill()
 
-    def _listens(self) -> bool:
+    def listens(self) -> bool:
+        """Tell whether it takes connections."""
         with contextlib.suppress(OSError), Client(self.socket):
             return True
         return False

@@ -9,30 +9,41 @@ HTML = Path(__file__).resolve().parents[2] / "build/html"
 # A command line goes on in the next line as long as lines end with a backslash. In Python's output
 # and in transcripts it stands among other text.
 COMMAND_LINE = re.compile(r"^qemu-system-\S+ \\\n(?:.*\\\n)*.*$", re.MULTILINE)
-QMP_COMMAND = '{"execute":'  # how a block of them begins
+
+# The class of a block that the lab runs, and where it can: see docs/contributing/lab.rst.
+IN_LAB = "in-lab-"
+PLACES = {"host", "reserved", "guest", "libvirt", "map"}
+
+# How blocks of these kinds begin.
+QMP_COMMAND = '{"execute":'
+LIBVIRT_DISK = "<controller type='scsi'"
+LIBVIRT_HELPER = "pr_helper ="
 
 
 class _Blocks(HTMLParser):
-    """Collects the text of ``pre`` elements, and which of them are for the lab."""
+    """Collects the text of ``pre`` elements, and where in the lab which of them run."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
-        self.in_lab: list[str] = []
-        self._inside = self._for_lab = False
+        self.in_lab: list[tuple[str, str]] = []
+        self._inside = False
+        self._place = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        classes = (dict(attrs).get("class") or "").split()
-        self._for_lab = self._for_lab or "in-lab" in classes
+        for name in (dict(attrs).get("class") or "").split():
+            if name.startswith(IN_LAB):
+                self._place = name.removeprefix(IN_LAB)
         if tag == "pre":
             self._inside = True
             self.found.append("")
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "pre":
-            if self._for_lab:
-                self.in_lab.append(self.found[-1])
-            self._inside = self._for_lab = False
+            if self._place:
+                self.in_lab.append((self._place, self.found[-1]))
+            self._inside = False
+            self._place = ""
 
     def handle_data(self, data: str) -> None:
         if self._inside:
@@ -53,9 +64,30 @@ def qmp_sequences() -> list[str]:
     return _blocks(QMP_COMMAND)
 
 
-def transcripts() -> list[str]:
-    """Give the transcripts that the manual leaves to the lab."""
-    return [transcript for page in _pages() for transcript in page.in_lab]
+def libvirt_disks() -> list[str]:
+    """Give the XML of the manual's disks, each once, as far as libvirt 9.0 knows its attributes."""
+    return [xml for xml in dict.fromkeys(_blocks(LIBVIRT_DISK)) if "migration=" not in xml]
+
+
+def libvirt_helper() -> str:
+    """Give the line of qemu.conf that makes libvirt start this project's helper."""
+    (line,) = _blocks(LIBVIRT_HELPER)
+    return line
+
+
+def transcripts(place: str) -> list[str]:
+    """Give the transcripts that the manual leaves to the lab.
+
+    Args:
+        place: Where they run, one of `PLACES`.
+
+    Raises:
+        ValueError: A page names a place that the lab does not have.
+    """
+    found = [transcript for page in _pages() for transcript in page.in_lab]
+    if unknown := {name for name, _ in found} - PLACES:
+        raise ValueError(f"console-in-lab: no such place: {', '.join(unknown)}")
+    return [text for name, text in found if name == place]
 
 
 def _blocks(beginning: str) -> list[str]:

@@ -1,5 +1,6 @@
 """The whole chain: a Linux guest, QEMU, the helper, the kernel, and a second host of the disk."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,10 +9,11 @@ import pytest
 
 from guest import BootGuest, Guest
 from lab_helper import Helper, StartHelper
-from manual import command_lines
+from manual import command_lines, transcripts
 from qemu_pr.command_line.parser import parse
 from relay import Relay
 from target import Host
+from transcript import assert_true, first_line, shell
 
 # Those for a multipath map run with one, in test_multipath.py.
 COMMAND_LINES = [line for line in command_lines() if "/dev/mapper/" not in line]
@@ -43,8 +45,14 @@ def guest(
         link.unlink()
 
 
-# What has nothing to do with the command line is tried with one, since guests boot slowly.
-ONE_GUEST = pytest.mark.parametrize("guest", COMMAND_LINES[:1], indirect=True, ids=_name)
+# What has nothing to do with the command line is tried with one, since guests boot slowly. Its disk
+# has a name that pages use where they tell of a guest that runs.
+ONE_GUEST = pytest.mark.parametrize(
+    "guest",
+    [line for line in COMMAND_LINES if "/by-id/wwn-0x6001405000000001," in line],
+    indirect=True,
+    ids=_name,
+)
 
 
 @pytest.fixture
@@ -66,7 +74,7 @@ def _link(path: str, target: str) -> Path | None:
     if link.exists():
         return None
     link.parent.mkdir(parents=True, exist_ok=True)
-    link.symlink_to(target)
+    link.symlink_to(os.path.relpath(target, link.parent))  # as udev's are
     return link
 
 
@@ -145,3 +153,30 @@ def test_only_persistent_reservations_reach_the_helper(relay: Relay, guest: Gues
     assert [result.status for result in others] == [0, 0, 0, 0]
     assert "0xa1" in keys.output
     assert relay.commands == [(0x5F, 6), (0x5F, 1), (0x5E, 0)]
+
+
+@ONE_GUEST
+@pytest.mark.parametrize("transcript", transcripts("host"), ids=first_line)
+def test_what_the_manual_shows_of_a_host_is_true(
+    guest: Guest, tmp_path: Path, transcript: str
+) -> None:
+    with shell(tmp_path) as run:
+        assert_true(transcript, run)
+
+
+@ONE_GUEST
+@pytest.mark.parametrize("transcript", transcripts("reserved"), ids=first_line)
+def test_what_the_manual_shows_of_a_reserved_disk_is_true(
+    guest: Guest, hosts: list[Host], tmp_path: Path, transcript: str
+) -> None:
+    for action in ["--register --param-sark=0xb2", "--reserve --param-rk=0xb2 --prout-type=5"]:
+        assert on_host(f"{PERSIST} --out {action} {hosts[0].disk}").returncode == 0
+
+    with shell(tmp_path) as run:
+        assert_true(transcript, run)
+
+
+@ONE_GUEST
+@pytest.mark.parametrize("transcript", transcripts("guest"), ids=first_line)
+def test_what_the_manual_shows_of_a_guest_is_true(guest: Guest, transcript: str) -> None:
+    assert_true(transcript, lambda command: guest.run(command).output)

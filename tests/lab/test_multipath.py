@@ -4,7 +4,7 @@ import itertools
 import random
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,8 @@ from manual import command_lines, transcripts
 from multipathd import Map, multipath_map
 from qemu_pr.scsi.parameter_lists import ParameterList, RegisterAndMoveParameterList
 from qemu_pr.scsi.transport_ids import parse as parse_initiator
-from qemu_pr.sphinx_ext.session import Session, environment
-from qemu_pr.sphinx_ext.transcript import difference, matches, normal, parse
 from target import Host, create_disk
+from transcript import assert_true, first_line, shell
 from waiting import wait_for
 from wire import (
     Client,
@@ -276,17 +275,15 @@ def test_a_map_works_in_a_guest_started_with_the_manual_s_command_line(
     assert not write(other_host.disk)
 
 
-@pytest.mark.parametrize("transcript", transcripts(), ids=lambda text: text.split("\n")[0])
+@pytest.mark.parametrize("transcript", transcripts("map"), ids=first_line)
 def test_what_the_manual_shows_of_a_map_is_true(
     the_map: Map, client: Client, tmp_path: Path, transcript: str
 ) -> None:
     out(client, the_map.node, REGISTER, 0, OURS)
     out(client, the_map.node, RESERVE, OURS, type_=REGISTRANTS_ONLY)
 
-    with closing(Session(tmp_path, environment(tmp_path))) as session:
-        for step in parse(normal(transcript)):
-            printed = normal(session.run(step.command, timeout=120).output)
-            assert matches(step.expected, printed), f"{step}\n{difference(step.expected, printed)}"
+    with shell(tmp_path) as run:
+        assert_true(transcript, run)
 
 
 def test_without_the_library_a_map_gets_an_error_and_disks_go_on(

@@ -131,7 +131,7 @@ EVERY_KIND = """\
 
        A Fibre Channel fabric
 
-    .. console-in-lab::
+    .. console-in-lab:: host
 
        $ ls /dev/mapper/mpatha
        /dev/mapper/mpatha
@@ -349,7 +349,7 @@ def test_a_skip_is_a_failure_where_everything_must_be_there(build):
     [
         (".. console::\n\n   no prompt\n", 6, "a transcript begins with a command"),
         (".. console::\n\n   $ echo a\n   a\n   > b\n", 8, "output came before it"),
-        (".. console-in-lab::\n\n   no prompt\n", 6, "a transcript begins with a command"),
+        (".. console-in-lab:: host\n\n   no prompt\n", 6, "a transcript begins with a command"),
         (".. console::\n   :requires: qemu\n\n   $ true\n", 4, "expected PROGRAM (PACKAGE)"),
         (".. console::\n   :timeout: 0\n\n   $ true\n", 4, "expected a number of seconds"),
         (".. verified:: sh\n\n   text\n", 4, "needs either `:printed-by: COMMAND` or `:check: "),

@@ -112,14 +112,16 @@ class ConsoleDirective(_Command):
 
 
 class InLabDirective(_Marked):
-    """``.. console-in-lab::``: a transcript that the lab runs; it finds it by its class."""
+    """``.. console-in-lab:: PLACE``: a transcript that the lab runs; it finds it by its class."""
 
+    required_arguments = 1
     optional_arguments = 0
 
     def example(self) -> Example:
         """Check that it is a transcript."""
+        (place,) = self.arguments
         self.arguments = ["console"]
-        self.options["class"] = [*self.options.get("class", []), "in-lab"]
+        self.options["class"] = [*self.options.get("class", []), f"in-lab-{place}"]
         parse("\n".join(self.content))
         return InLab()
 
