@@ -126,13 +126,13 @@ def booted(start: Callable[[], AbstractContextManager[S]]) -> Iterator[S]:
 @contextmanager
 def serial_listener(path: str) -> Iterator[socket.socket]:
     """Listen where QEMU will connect a serial port to."""
+    Path(path).unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         Path(path).chmod(0o777)
         listener.listen()
         listener.setblocking(False)
         yield listener
-    Path(path).unlink()
 
 
 @contextmanager

@@ -36,6 +36,8 @@ PROGRAMS = {
     "sg_persist": "sg3-utils",
     "multipathd": "multipath-tools",
     "dmsetup": "dmsetup",
+    "libvirtd": "libvirt-daemon",
+    "virsh": "libvirt-clients",
 }
 KERNEL_PACKAGE = "linux-image-amd64"
 TARGET_MODULE = "kernel/drivers/target/loopback/tcm_loop.ko*"

@@ -1,0 +1,95 @@
+"""A guest of libvirt, with the XML that the manual shows, and our helper as libvirt's."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+import libvirt
+from guest import Shell, booted
+from lab_helper import PROGRAMS, Helper
+from manual import libvirt_disks, libvirt_helper, transcripts
+from qemu_pr.command_line.libvirt import read
+from qemu_pr.doctor.process import Process, processes
+from target import Host
+from transcript import assert_true, shell
+from waiting import wait_for
+
+DISKS = [xml for xml in libvirt_disks() if "'/dev/sdb'" in xml]
+(UNMANAGED,) = [xml for xml in DISKS if not read(xml).managed]
+(MANAGED,) = [xml for xml in DISKS if read(xml).managed]
+# Starting a guest is slow, so the test of what it does begins with the one that shows it.
+(STARTING,) = [text for text in transcripts("libvirt") if "virsh start" in text]
+OF_A_RUNNING_GUEST = [text for text in transcripts("libvirt") if text != STARTING]
+PERSIST = "sg_persist --no-inquiry"
+
+Define = Callable[[str], AbstractContextManager[None]]
+"""Defines a guest from the XML of its disk, for the length of a `with`."""
+
+
+@pytest.fixture(scope="module")
+def define(output: Path, initramfs: Path) -> Iterator[Define]:
+    """Run libvirt's daemon, whose helper is ours where the manual has it."""
+    helper = Path(libvirt_helper().split('"')[1])
+    with (
+        libvirt.installed(helper, PROGRAMS["ours"]),
+        libvirt.daemon(libvirt_helper(), output / "libvirtd.log"),
+    ):
+        yield lambda disk: libvirt.defined(disk, initramfs, output)
+
+
+def reserve(guest: Shell) -> None:
+    """Register key a1 and take a write exclusive, registrants only reservation."""
+    for action in [
+        "--register-ignore --param-sark=0xa1",
+        "--reserve --param-rk=0xa1 --prout-type=5",
+    ]:
+        result = guest.run(f"{PERSIST} --out {action} /dev/sda")
+        assert result.status == 0, result.output
+
+
+def host_can_write(disk: str) -> bool:
+    command = ["dd", "if=/dev/zero", "bs=512", "count=1", "oflag=direct", f"of={disk}"]
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+def managed_helpers() -> list[Process]:
+    """Find the helpers that libvirt has started."""
+    return [
+        process
+        for process in processes(Path("/proc"))
+        if process.is_helper and "/var/lib/libvirt/" in process.command_line
+    ]
+
+
+def test_a_guest_reserves_through_the_host_s_helper(
+    define: Define, helper: Helper, hosts: list[Host], tmp_path: Path
+) -> None:
+    with (
+        define(UNMANAGED),
+        shell(tmp_path) as run,
+        booted(lambda: libvirt.started(lambda: assert_true(STARTING, run))) as guest,
+    ):
+        reserve(guest)
+
+        assert not host_can_write(hosts[0].disk)
+        assert host_can_write(hosts[1].disk)
+        assert managed_helpers() == []
+        for transcript in OF_A_RUNNING_GUEST:
+            assert_true(transcript, run)
+
+
+def test_a_guest_reserves_through_a_helper_that_libvirt_starts(
+    define: Define, hosts: list[Host]
+) -> None:
+    with define(MANAGED), booted(libvirt.started) as guest:
+        reserve(guest)
+
+        assert not host_can_write(hosts[0].disk)
+        assert host_can_write(hosts[1].disk)
+        assert all(process.is_of_this_package for process in managed_helpers())
+        assert managed_helpers()
+
+    wait_for(lambda: not managed_helpers(), "libvirt to end its helper")
