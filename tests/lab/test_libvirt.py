@@ -10,7 +10,7 @@ import pytest
 import libvirt
 from guest import Shell, booted
 from lab_helper import PROGRAMS, Helper
-from manual import libvirt_disks, libvirt_helper, transcripts
+from manual import libvirt_disks, libvirt_helper, libvirt_socket, transcripts
 from qemu_pr.command_line.libvirt import read
 from qemu_pr.doctor.process import Process, processes
 from target import Host
@@ -67,6 +67,7 @@ def managed_helpers() -> list[Process]:
 def test_a_guest_reserves_through_the_host_s_helper(
     define: Define, helper: Helper, hosts: list[Host], tmp_path: Path
 ) -> None:
+    subprocess.run(libvirt_socket(), shell=True, check=True)
     with (
         define(UNMANAGED),
         shell(tmp_path) as run,
