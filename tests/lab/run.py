@@ -43,8 +43,8 @@ KERNEL_PACKAGE = "linux-image-amd64"
 TARGET_MODULE = "kernel/drivers/target/loopback/tcm_loop.ko*"
 
 ON_MAPS = {"test_multipath.py"}
-# These take as long as all others: make lab LAB=tests/lab/test_doctor.py
-APART = {"test_doctor.py", "test_units.py"}
+# These take long: make lab LAB=tests/lab/test_units.py
+APART = {"test_doctor_maps.py", "test_units.py"}
 
 START = "start.sh"
 XZ_MAGIC = b"\xfd7zXZ\0"  # of the kernel in the image that has the code to unpack it

@@ -1,17 +1,14 @@
 """`qemu-pr persist` and `qemu-pr status` on a real disk, beside the real sg_persist."""
 
-import io
 import json
 import re
 import subprocess
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
-from typing import NamedTuple
 
 import pytest
 
+from in_process import Done, qemu_pr
 from lab_helper import Helper
-from qemu_pr.cli.qemu_pr import main
 from target import Host
 
 # It counts on from one play to the next; in a hex dump it is the first four bytes.
@@ -58,22 +55,7 @@ SCENARIO = [
 ]
 
 
-class Done(NamedTuple):
-    status: int
-    stdout: str
-    stderr: str
-
-
 Run = Callable[[list[str], str], Done]
-
-
-def qemu_pr(*arguments: str) -> Done:
-    """Run `qemu-pr` in this process: in an emulated machine Python takes seconds to start."""
-    stdout, stderr = io.TextIOWrapper(io.BytesIO()), io.StringIO()
-    with redirect_stdout(stdout), redirect_stderr(stderr):
-        status = main(arguments)
-    stdout.flush()
-    return Done(status, stdout.buffer.getvalue().decode(), stderr.getvalue())
 
 
 def sg_persist(*arguments: str) -> Done:
