@@ -8,7 +8,7 @@ from pathlib import Path
 
 from qemu_pr.doctor.contact import Contact, contact
 from qemu_pr.doctor.disk import Disk
-from qemu_pr.doctor.process import Process, processes
+from qemu_pr.doctor.process import Process, eldest, processes
 from qemu_pr.lint.block_devices import map_of_path
 from qemu_pr.lint.check import Report, check
 from qemu_pr.lint.command import Command, plain
@@ -92,7 +92,7 @@ class Socket:
             return None
         inode = next((one.inode for one in listening(self.proc) if one.is_at(self.path)), None)
         helpers = (one for one in processes(self.proc) if one.is_helper)
-        return next((one for one in helpers if inode in one.sockets()), listener)
+        return eldest([one for one in helpers if inode in one.sockets()]) or listener
 
     @property
     def helper(self) -> Process | None:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -136,6 +136,15 @@ class Process:
             return (self._directory / name).read_bytes()
         except OSError:
             return b""
+
+
+def eldest(family: Sequence[Process]) -> Process | None:
+    """Give the process that none of the others started; None if there is no process.
+
+    Its process ID may be the highest: those below may be used up.
+    """
+    pids = {one.pid for one in family}
+    return next((one for one in family if one.parent not in pids), None)
 
 
 def processes(proc: Path) -> Iterator[Process]:
