@@ -1,5 +1,8 @@
 """What is read of processes, from a /proc that a test wrote."""
 
+import os
+import socket
+import threading
 from pathlib import Path
 
 from qemu_pr.doctor.process import Process, eldest
@@ -21,3 +24,24 @@ def test_the_eldest_started_the_others_though_their_process_ids_are_lower(tmp_pa
 
 def test_of_no_process_none_is_the_eldest() -> None:
     assert eldest([]) is None
+
+
+def test_descriptors_that_are_closed_meanwhile_hide_no_socket() -> None:
+    stop = threading.Event()
+
+    def open_and_close() -> None:
+        while not stop.is_set():
+            for fd in [os.open("/dev/null", os.O_RDONLY) for _ in range(20)]:
+                os.close(fd)
+
+    with socket.socket(socket.AF_UNIX) as kept:
+        busy = threading.Thread(target=open_and_close)
+        busy.start()
+        try:
+            found = [Process(Path("/proc"), os.getpid()).sockets() for _ in range(300)]
+        finally:
+            stop.set()
+            busy.join()
+        inode = str(os.fstat(kept.fileno()).st_ino)
+
+    assert all(inode in sockets for sockets in found)

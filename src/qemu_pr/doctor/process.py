@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -110,11 +111,14 @@ class Process:
 
     def sockets(self) -> set[str]:
         """Give the inodes of its sockets; none if this user may not know."""
-        try:
-            links = [os.readlink(link) for link in (self._directory / "fd").iterdir()]
-        except OSError:
-            return set()
+        links = self._links()
         return {link[8:-1] for link in links if link.startswith("socket:[")}
+
+    def _links(self) -> Iterator[str]:
+        with suppress(OSError):  # another user's, or gone
+            for link in (self._directory / "fd").iterdir():
+                with suppress(FileNotFoundError):  # closed by now
+                    yield os.readlink(link)
 
     def file(self, path: str) -> str:
         """Give the path by which this process here sees a file that the other one names."""
