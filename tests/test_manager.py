@@ -295,8 +295,16 @@ def test_a_parameter_list_that_nobody_reads_fails_the_command(
     assert witness.changes == [False]
 
 
+@pytest.fixture
+def sigint_interrupts() -> Iterator[None]:
+    """Have SIGINT interrupt Python, although a shell's background process ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_an_interrupted_command_does_not_answer_the_next_one(
-    helper: ScriptedHelper, disk: int
+    helper: ScriptedHelper, disk: int, sigint_interrupts: None
 ) -> None:
     interrupted = threading.Event()
     main_thread = threading.get_ident()

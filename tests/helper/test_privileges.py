@@ -15,6 +15,7 @@ from helper_process import (
     PYTHON_HELPER,
     Client,
     cdb,
+    descriptors_of,
     run,
     started,
     status_of,
@@ -50,6 +51,13 @@ def ordinary_user(*command: str) -> tuple[str, ...]:
     if run(command, "-V").returncode != 0:
         pytest.skip(f"{sys.executable} is out of reach for ordinary users")
     return command
+
+
+def process_for_maps(helper: int) -> int:
+    """The helper's only child, when it has given up what it had: its descriptors are the last."""
+    (child,) = children_of(helper)
+    wait_for(lambda: len(descriptors_of(child)) <= 4, "it closes what it inherited")
+    return child
 
 
 @as_root
@@ -103,7 +111,7 @@ def test_no_new_privileges_can_be_gained(path, options):
 @as_root
 def test_the_process_for_multipath_maps_keeps_two_capabilities_and_no_more(path):
     with started(PYTHON_HELPER, path) as process:
-        (child,) = children_of(process.pid)
+        child = process_for_maps(process.pid)
         found = privileges(child)
 
         assert status_of(child)["NoNewPrivs"] == "1"
@@ -119,7 +127,7 @@ def test_its_memory_and_descriptors_are_for_root_alone(path, options):
     # With that capability root sees everything; else it sees what is dumpable.
     without = (setpriv, "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
     with started(PYTHON_HELPER, path, *options) as process:
-        for pid in (process.pid, *children_of(process.pid)):
+        for pid in (process.pid, process_for_maps(process.pid)):
             assert run((*without, "readlink", f"/proc/{pid}/exe")).returncode == 1
             assert os.stat(f"/proc/{pid}/environ").st_uid == 0
 
