@@ -153,6 +153,28 @@ def test_examples_render_everywhere(build, builder):
     assert build(EVERY_KIND, builder=builder, conf=conf) == Build(0, "")
 
 
+def test_a_text_that_a_command_prints_names_the_command(build, tmp_path):
+    index = """\
+        .. verified:: text
+           :printed-by: echo 'one  disk'
+
+           one  disk
+
+        .. verified:: text
+           :printed-by: echo two
+           :caption: A caption of its own
+
+           two
+        """
+
+    built = build(index, builder="text")
+
+    assert built == Build(0, "")
+    page = (tmp_path / "build/text/index.txt").read_text()
+    assert """Printed by "echo 'one  disk'"\n\n   one  disk\n""" in page
+    assert "A caption of its own\n\n   two\n" in page
+
+
 @pytest.mark.parametrize(
     ("true", "untrue", "line"),
     [

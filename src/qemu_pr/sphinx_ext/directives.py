@@ -141,6 +141,8 @@ class VerifiedDirective(_Command):
         text = "\n".join(self.content)
         match self.options:
             case {"printed-by": command} if "check" not in self.options:
+                # A reader with another disk prints the text anew: show what to type.
+                self.options.setdefault("caption", f"Printed by ``{command}``")
                 return PrintedBy(self.terms(), command, text)
             case {"check": command} if "printed-by" not in self.options:
                 return Checked(self.terms(), command, text)
