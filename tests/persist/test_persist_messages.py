@@ -86,7 +86,14 @@ def test_a_socket_that_a_helper_left_behind(bench: Bench) -> None:
     outcome = run_ours(path, bench.disk)
 
     assert outcome.status == 15
-    assert "Connection refused; the helper that made this socket is gone" in outcome.stderr
+    assert "Connection refused; no helper listens there: start qemu-pr-helper" in outcome.stderr
+
+
+def test_a_path_that_is_no_socket(bench: Bench, tmp_path: Path) -> None:
+    outcome = run_ours(str(tmp_path), bench.disk)
+
+    assert outcome.status == 15
+    assert "no helper listens there: start qemu-pr-helper, or say with --socket" in outcome.stderr
 
 
 @pytest.mark.usefixtures("ordinary_user")

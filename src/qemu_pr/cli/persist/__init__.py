@@ -23,9 +23,10 @@ from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.scsi.names import sense_text, status_name
 from qemu_pr.scsi.status import Completion
 
+_START = "start qemu-pr-helper, or say with --socket where its socket is"
 _NO_HELPER = {
-    errno.ENOENT: "start qemu-pr-helper, or say with --socket where its socket is",
-    errno.ECONNREFUSED: "the helper that made this socket is gone: start qemu-pr-helper",
+    errno.ENOENT: _START,
+    errno.ECONNREFUSED: f"no helper listens there: {_START}",
     errno.EACCES: "the socket's permissions keep you out: be root, or in its group",
 }
 

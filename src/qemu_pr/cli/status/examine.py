@@ -35,9 +35,10 @@ _CANNOT_OPEN = {
     errno.ENODEV: "the disk is gone: see the kernel's log",
 }
 
+_START = "start qemu-pr-helper, or run as root without --socket"
 _NO_HELPER = {
-    errno.ENOENT: "start qemu-pr-helper, or run as root without --socket",
-    errno.ECONNREFUSED: "the helper that made this socket is gone: start qemu-pr-helper",
+    errno.ENOENT: _START,
+    errno.ECONNREFUSED: f"no helper listens there: {_START}",
     errno.EACCES: "run as root, or be in the socket's group",
 }
 
