@@ -49,6 +49,16 @@ def test_no_socket(examine: Examine, path: str) -> None:
     assert advice.endswith(f"start it: qemu-pr-helper -d -k {path}")
 
 
+def test_the_command_to_start_it_has_an_absolute_path(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(path).parent)
+
+    (result,) = answers(Host(socket=Path(path).name))
+
+    assert result.advice.endswith(f"start it: qemu-pr-helper -d -k {path}")
+
+
 def test_a_helper_on_another_socket(helper: Start, path: str) -> None:
     helper()
 

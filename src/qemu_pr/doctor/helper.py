@@ -42,9 +42,13 @@ def _used_by(one: Socket) -> str:
     return f", and this guest uses it: {names}" if names else ""
 
 
+def _start(path: str) -> str:
+    return f"qemu-pr-helper -d -k {os.path.abspath(path)}"  # it takes no relative path
+
+
 def _remedy(host: Host, one: Socket) -> str:
     unit = host.etc / "systemd/system" / SOCKET_UNIT
-    how = f"systemctl start {SOCKET_UNIT}" if unit.exists() else f"qemu-pr-helper -d -k {one.path}"
+    how = f"systemctl start {SOCKET_UNIT}" if unit.exists() else _start(one.path)
     start = f"start it: {how}"
     if one.contact.number == errno.ENOENT and (others := host.helper_sockets_elsewhere()):
         shown = ", ".join(others[:_SHOWN]) + (" and elsewhere" if others[_SHOWN:] else "")
