@@ -28,6 +28,7 @@ from helper_process import (
 )
 from qemu_pr.helper import StartError, listen
 from qemu_pr.helper.events import Events
+from requirements import require
 
 STOP_SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 
@@ -155,7 +156,23 @@ def test_a_missing_folder_is_an_error_in_one_line(folder):
     assert result.returncode == 1
     assert result.stderr == (
         f"qemu-pr-helper: Failed to bind socket to {folder}/missing/helper.sock:"
-        " No such file or directory\n"
+        " No such file or directory; make its directory first\n"
+    )
+
+
+def test_a_folder_that_is_for_others_is_told_with_what_to_do(folder):
+    os.chmod(folder, 0o500)
+    setpriv = require("setpriv", package="util-linux")
+    without = "-dac_override,-dac_read_search"
+    powerless = (setpriv, f"--inh-caps={without}", f"--bounding-set={without}")
+    command = (*powerless, *PYTHON_HELPER) if os.geteuid() == 0 else PYTHON_HELPER
+
+    result = run(command, "-k", f"{folder}/sock")
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"qemu-pr-helper: Failed to bind socket to {folder}/sock: Permission denied;"
+        " run as root, or choose another path with -k\n"
     )
 
 

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 MAX_PATH_SIZE = 107  # sun_path of struct sockaddr_un has 108 bytes and ends with a zero
 LOCK_PATIENCE = 5.0  # seconds
 _FIRST_PASSED_FD = 3
+_REMEDIES = {
+    errno.ENOENT: "; make its directory first",
+    errno.EACCES: "; run as root, or choose another path with -k",
+}
 
 
 class Listener:
@@ -119,7 +123,8 @@ def listen(path: str, events: Events) -> Listener:
             os.close(directory)
     except OSError as error:
         listening.close()
-        raise StartError(f"Failed to bind socket to {path}: {error.strerror}") from None
+        why = f"{error.strerror}{_REMEDIES.get(error.errno or 0, '')}"
+        raise StartError(f"Failed to bind socket to {path}: {why}") from None
     except StartError:
         listening.close()
         raise
