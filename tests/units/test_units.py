@@ -120,13 +120,14 @@ def test_what_makes_no_unit_is_refused(
     assert len(err.splitlines()) == 1
 
 
-def test_a_helper_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    status = main(["units", "--helper", "/nosuch"])
+@pytest.mark.parametrize("path", ["/nosuch", "/usr/bin"])
+def test_a_helper_that_is_not_there_is_told(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status = main(["units", "--helper", path])
 
     assert (status, *capsys.readouterr()) == (
         1,
         "",
-        "qemu-pr: units: /nosuch: there is no such program; name it with --helper\n",
+        f"qemu-pr: units: {path}: there is no such program; name it with --helper\n",
     )
 
 
@@ -134,7 +135,9 @@ def test_a_directory_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str
     status = main(["units", "--helper", sys.executable, "--output", "/nosuch"])
 
     assert status == 1
-    assert capsys.readouterr().err.endswith(".socket: cannot write it: No such file or directory\n")
+    assert capsys.readouterr().err.endswith(
+        ".socket: cannot write it: No such file or directory; make the directory first\n"
+    )
 
 
 def test_a_helper_out_of_sight_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

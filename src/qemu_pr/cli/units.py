@@ -1,6 +1,7 @@
 """``qemu-pr units``: the systemd units that start the helper when a guest connects."""
 
 import argparse
+import errno
 import grp
 import json
 import os
@@ -95,7 +96,7 @@ def run(args: argparse.Namespace, usage_error: Callable[[str], object]) -> int:
     if objection := _objection(args):
         usage_error(objection)
     program = args.helper or str(Path(sys.argv[0]).absolute().parent / _PROGRAM)
-    if not os.access(program, os.X_OK):
+    if not (os.path.isfile(program) and os.access(program, os.X_OK)):
         _complain(f"{program}: there is no such program; name it with --helper")
         return USAGE_ERROR
     for path in _unseen(args.helper, program):
@@ -110,7 +111,8 @@ def run(args: argparse.Namespace, usage_error: Callable[[str], object]) -> int:
             for name, text in units.items():
                 Path(args.output, name).write_text(text)
         except OSError as error:
-            _complain(f"{error.filename}: cannot write it: {error.strerror}")
+            advice = "; make the directory first" if error.errno == errno.ENOENT else ""
+            _complain(f"{error.filename}: cannot write it: {error.strerror}{advice}")
             return USAGE_ERROR
     if args.json:
         print(json.dumps(units, indent=2))
