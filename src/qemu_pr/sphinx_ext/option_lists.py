@@ -12,6 +12,8 @@ prints no metavariables, and a default for every switch.)
 
 import argparse
 import importlib
+import re
+import textwrap
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -26,6 +28,9 @@ from qemu_pr import __version__
 
 # Titles that argparse gives its groups by itself; a reader sees what is what.
 _ARGPARSE_TITLES = {"options", "positional arguments"}
+
+# The first column of a table in an epilog, with the blanks behind it.
+_FIRST_COLUMN = re.compile(r" *\S+( \S+)*  +")
 
 
 def find_parser(reference: str, command: str = "") -> argparse.ArgumentParser:
@@ -90,8 +95,27 @@ def _option(parser: argparse.ArgumentParser, action: argparse.Action) -> Iterato
 
 def _paragraphs(text: str | None) -> Iterator[str]:
     for paragraph in (text or "").split("\n\n"):
-        if paragraph.strip():
+        if paragraph.startswith(" "):
+            yield from (*_indented(textwrap.dedent(paragraph).splitlines()), "")
+        elif paragraph.strip():
             yield from (escape(" ".join(paragraph.split())), "")
+
+
+def _indented(lines: list[str]) -> Iterator[str]:
+    """Write a table of two columns as a list, and all else, such as commands, as it stands."""
+    if not (first := _FIRST_COLUMN.match(lines[0])):
+        yield from (f"| ``{line}``" for line in lines)
+        return
+    rows: list[tuple[str, list[str]]] = []
+    for line in lines:
+        name, text = line[: first.end()], line[first.end() :]
+        if name.strip() and text and not name.endswith("  "):  # too wide: its text is below it
+            name, text = line, ""
+        if name.strip():
+            rows.append((name.strip(), []))
+        rows[-1][1].extend(text.split())
+    for name, words in rows:
+        yield from (escape(name), f"   {escape(' '.join(words))}")
 
 
 class _OptionsOf(SphinxDirective):

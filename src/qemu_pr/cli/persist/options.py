@@ -22,7 +22,7 @@ EPILOG = """\
 DEVICE is a SCSI disk, such as /dev/sdb or /dev/mapper/mpatha; for a helper that simulates disks it
 is a regular file.
 
-A TransportID names an initiator port. TIDS is one of::
+A TransportID names an initiator port. TIDS is one of:
 
   sas,5000c50005b32001      a SAS address, 16 hex digits
   fcp,10000000c9f3a571      a Fibre Channel N_Port name, 16 hex digits
@@ -35,7 +35,7 @@ A TransportID names an initiator port. TIDS is one of::
   file=NAME                 a file with one TransportID a line; "#" begins a comment
   -                         the same from standard input
 
-With --json the output is one object. Its names are those of the fields in SPC-4::
+With --json the output is one object. Its names are those of the fields in SPC-4:
 
   always                    device, service_action, status
   --read-keys               prgeneration, complete, reservation_keys
@@ -54,7 +54,7 @@ With --json the output is one object. Its names are those of the fields in SPC-4
 
 Keys and addresses are strings in hex. complete is false if the allocation length cut the answer.
 
-Exit status::
+Exit status:
 
    0  the command was carried out
    1  wrong options
@@ -77,7 +77,7 @@ Exit status::
 
 Environment: if SG_PERSIST_IN_RDONLY is set, DEVICE is opened read-only for PERSISTENT RESERVE IN.
 
-Examples::
+Examples:
 
   qemu-pr persist /dev/sdb
   qemu-pr persist --out --register --param-sark=123abc /dev/sdb
