@@ -43,9 +43,9 @@ KERNEL_PACKAGE = "linux-image-amd64"
 TARGET_MODULE = "kernel/drivers/target/loopback/tcm_loop.ko*"
 
 # What keeps the machine with the maps busy as long as the other one.
-WITH_MAPS = {"test_multipath.py", "test_hot_plug.py", "test_libvirt.py"}
-# These take long: make lab LAB=tests/lab/test_units.py
-APART = {"test_doctor_maps.py", "test_latency.py", "test_units.py"}
+WITH_MAPS = {"test_doctor_maps.py", "test_libvirt.py", "test_multipath.py", "test_units.py"}
+# These only measure: make lab LAB=tests/lab/test_latency.py
+APART = {"test_latency.py"}
 
 START = "start.sh"
 XZ_MAGIC = b"\xfd7zXZ\0"  # of the kernel in the image that has the code to unpack it
