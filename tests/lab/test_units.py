@@ -29,7 +29,7 @@ from wire import (
 
 BIN = Path(sys.executable).parent
 PROJECT = Path(__file__).resolve().parents[2]
-SOCKET = "/run/qemu-pr-helper.sock"
+SOCKET = "/run/units-pr-helper.sock"  # not that of the other tests
 UNITS = Path("/run/lab-units")
 GOOD, CHECK_CONDITION = 0, 2
 REGISTER_AND_IGNORE, REGISTER, RESERVE = 6, 0, 1
@@ -58,8 +58,8 @@ def systemd() -> Iterator[None]:
         "[Unit]\nDescription=lab\nRequires=qemu-pr-helper.socket\nAfter=qemu-pr-helper.socket\n"
     )
     # Its multipath-tools have no socket that is a file.
-    units = [BIN / "qemu-pr", "units", "--private-network", "no", "--output", UNITS]
-    subprocess.run(units, check=True)
+    units = [BIN / "qemu-pr", "units", "--socket", SOCKET, "--private-network", "no"]
+    subprocess.run([*units, "--output", UNITS], check=True)
     # An installed helper is in sight; this one, and its Python, may not be.
     drop_in = UNITS / "qemu-pr-helper.service.d/sight.conf"
     drop_in.parent.mkdir()
