@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qemu_pr.command_line.errors import CommandLineError
-from qemu_pr.command_line.notation import Properties, read, to_json, to_keyval
+from qemu_pr.command_line.notation import Properties, change, read, to_json, to_keyval
 
 keys = st.text("abc-", min_size=1, max_size=5)
 values = st.text("ab,=. {}\n\"'\\é", max_size=10)
@@ -95,3 +95,13 @@ def test_json_refuses_text_that_qemu_would_not_take(path: str, expected: str) ->
         str(caught.value)
         == f"{path!r}: {expected}; use a symbolic link, or key=value: --syntax blockdev"
     )
+
+
+@pytest.mark.parametrize("new_key", ["file.pr-manager", None])
+def test_what_is_nested_in_a_value_by_mistake_changes_the_value_in_no_way(
+    new_key: str | None,
+) -> None:
+    changed = change("blockdev", '{"file":"hd"}', "file.pr-manager", new_key, "helper0")
+
+    added = {} if new_key is None else {"file.pr-manager": "helper0"}
+    assert read("blockdev", changed) == {"file": "hd", **added}

@@ -182,10 +182,12 @@ def from_json(properties: Any) -> dict[str, str]:
 
 def _change_json(properties: Any, key: str, new_key: str | None, value: str) -> str:
     def apart(properties: Any, dotted: str) -> tuple[Any, str]:
-        *outer, last = dotted.split(".")
-        for name in outer:
-            properties = properties.setdefault(name, {})
-        return properties, last
+        outer, dot, rest = dotted.partition(".")
+        if not dot:
+            return properties, dotted
+        inside = properties.setdefault(outer, {})
+        # A value where others would be nested: it stays, and they stand beside it.
+        return apart(inside, rest) if isinstance(inside, dict) else (properties, dotted)
 
     inside, last = apart(properties, key)
     inside.pop(last, None)
