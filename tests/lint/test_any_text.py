@@ -45,10 +45,24 @@ PROPERTIES = {
     "-device": "scsi-block scsi-generic scsi-hd virtio-blk drive=a drive=b bus=x.0 driver=scsi-hd"
     " virtio-scsi lun=1",
 }
+
+
+def is_consistent(words: list[str]) -> bool:
+    """Whether no word says of the node below what another says of the node, or names the node."""
+    keys = {word.partition("=")[0] for word in words}
+    return not any(key in keys or "file" in keys for key in nested_in_file(keys))
+
+
+def nested_in_file(keys: set[str]) -> set[str]:
+    return {key.removeprefix("file.") for key in keys if key.startswith("file.")}
+
+
 options = st.sampled_from(sorted(PROPERTIES)).flatmap(
-    lambda option: st.lists(
-        st.sampled_from(PROPERTIES[option].split()), min_size=1, max_size=6, unique=True
-    ).map(lambda given: (option, ",".join(given)))
+    lambda option: (
+        st.lists(st.sampled_from(PROPERTIES[option].split()), min_size=1, max_size=6, unique=True)
+        .filter(is_consistent)
+        .map(lambda given: (option, ",".join(given)))
+    )
 )
 
 
