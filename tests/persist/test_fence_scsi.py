@@ -5,7 +5,6 @@ fence_scsi insists on a block device, it is given one, and the node's sg_persist
 """
 
 import shlex
-import stat
 import subprocess
 import sys
 import tempfile
@@ -69,7 +68,7 @@ class Cluster:
 
 def _any_block_device() -> str:
     for path in Path("/dev").iterdir():
-        if stat.S_ISBLK(path.stat().st_mode):
+        if path.is_block_device():  # false for a link that leads nowhere, too
             return str(path)
     unavailable("there is no block device in /dev")
     return ""
