@@ -18,6 +18,9 @@ from requirements import require, unavailable
 from running_helper import running_helper
 
 BIN = Path(sys.executable).parent
+# An action starts some ten programs, one after the other.
+pytestmark = pytest.mark.timeout(300)
+
 KEYS = {"node1": "3abe0001", "node2": "3abe0002"}
 
 
