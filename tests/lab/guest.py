@@ -39,6 +39,8 @@ done
 """
 
 
+PERSIST = "sg_persist --no-inquiry"
+
 S = TypeVar("S", bound="Shell")
 
 
@@ -78,6 +80,17 @@ class Shell:
                 raise EOFError("the guest went away")
             received += piece
         return received.decode(errors="replace")
+
+
+def reserve(guest: Shell, disk: str = "/dev/sda") -> None:
+    """Have a guest register key a1, and take a write exclusive, registrants only reservation."""
+    wait_for(lambda: guest.run(f"test -b {disk}").status == 0, f"{disk} in the guest")
+    for action in [
+        "--register-ignore --param-sark=0xa1",
+        "--reserve --param-rk=0xa1 --prout-type=5",
+    ]:
+        result = guest.run(f"{PERSIST} --out {action} {disk}")
+        assert result.status == 0, result.output
 
 
 class Guest(Shell):

@@ -1,6 +1,7 @@
 """Disks of LIO, the kernel's SCSI target, that any number of hosts (I_T nexuses) share."""
 
 import os
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,11 @@ class Host:
     initiator: str
     disk: str
     generic: str
+
+    def can_write(self) -> bool:
+        """Write a block, and tell whether the disk let it."""
+        command = ["dd", "if=/dev/zero", "bs=512", "count=1", "oflag=direct", f"of={self.disk}"]
+        return subprocess.run(command, capture_output=True).returncode == 0
 
 
 @dataclass(frozen=True)

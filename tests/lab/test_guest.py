@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from guest import BootGuest, Guest
+from guest import PERSIST, BootGuest, Guest, reserve
 from lab_helper import Helper, StartHelper
 from manual import command_lines, transcripts
 from qemu_pr.command_line.parser import parse
@@ -17,7 +17,6 @@ from transcript import assert_true, first_line, shell
 
 # Those for a multipath map run with one, in test_multipath.py.
 COMMAND_LINES = [line for line in command_lines() if "/dev/mapper/" not in line]
-PERSIST = "sg_persist --no-inquiry"
 WRITE = "dd if=/dev/zero bs=512 count=1 oflag=direct of="
 RESERVATION_CONFLICT = 24  # sg_persist's exit status
 
@@ -80,16 +79,6 @@ def _link(path: str, target: str) -> Path | None:
 
 def on_host(command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, shell=True, capture_output=True, text=True)
-
-
-def reserve(guest: Guest) -> None:
-    """Register key a1 and take a write exclusive, registrants only reservation."""
-    for action in [
-        "--register-ignore --param-sark=0xa1",
-        "--reserve --param-rk=0xa1 --prout-type=5",
-    ]:
-        result = guest.run(f"{PERSIST} --out {action} /dev/sda")
-        assert result.status == 0, result.output
 
 
 def test_a_second_host_fences_a_guest(guest: Guest, hosts: list[Host]) -> None:

@@ -1,8 +1,6 @@
 """Disks that are plugged into a running guest, with the QMP commands that the manual shows."""
 
-import subprocess
-
-from guest import BootGuest, Guest
+from guest import PERSIST, BootGuest, reserve
 from lab_helper import Helper
 from manual import qmp_sequences
 from monitor import Monitor
@@ -10,28 +8,11 @@ from target import Host
 from waiting import wait_for
 
 PLUGGED, ON_A_BUS, SECOND, UNPLUGGED = qmp_sequences()
-PERSIST = "sg_persist --no-inquiry"
 
 
 def send(monitor: Monitor, commands: str) -> None:
     for command in commands.splitlines():
         assert monitor.send(command) == {}
-
-
-def reserve(guest: Guest, disk: str) -> None:
-    """Register key a1 and take a write exclusive, registrants only reservation."""
-    wait_for(lambda: guest.run(f"test -b {disk}").status == 0, f"{disk} in the guest")
-    for action in [
-        "--register-ignore --param-sark=0xa1",
-        "--reserve --param-rk=0xa1 --prout-type=5",
-    ]:
-        result = guest.run(f"{PERSIST} --out {action} {disk}")
-        assert result.status == 0, result.output
-
-
-def host_can_write(disk: str) -> bool:
-    command = ["dd", "if=/dev/zero", "bs=512", "count=1", "oflag=direct", f"of={disk}"]
-    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 def test_a_disk_is_plugged_in_and_out_and_in_again(
@@ -41,7 +22,7 @@ def test_a_disk_is_plugged_in_and_out_and_in_again(
         send(guest.monitor, PLUGGED)
         reserve(guest, "/dev/sda")
         assert guest.monitor.execute("query-pr-managers") == [{"id": "helper0", "connected": True}]
-        assert not host_can_write(hosts[0].disk)
+        assert not hosts[0].can_write()
 
         at_once, afterwards = UNPLUGGED.split("\n\n")
         send(guest.monitor, at_once)
@@ -50,14 +31,14 @@ def test_a_disk_is_plugged_in_and_out_and_in_again(
         guest.monitor.wait_for_event("DEVICE_DELETED", device="hd-scsi")
         assert guest.monitor.execute("query-pr-managers") == []
         assert guest.run("test -b /dev/sda").status != 0
-        assert not host_can_write(hosts[0].disk)
+        assert not hosts[0].can_write()
 
         send(guest.monitor, PLUGGED)
         send(guest.monitor, SECOND)
         released = "--release --param-rk=0xa1 --prout-type=5 /dev/sda"
         wait_for(lambda: guest.run(f"{PERSIST} --out {released}").status == 0, "a release")
         reserve(guest, "/dev/sdb")
-        assert host_can_write(hosts[1].disk)
+        assert hosts[1].can_write()
 
 
 def test_a_disk_is_plugged_into_a_bus_that_a_guest_has(
@@ -68,5 +49,5 @@ def test_a_disk_is_plugged_into_a_bus_that_a_guest_has(
 
         reserve(guest, "/dev/sda")
 
-        assert not host_can_write(hosts[0].disk)
-        assert host_can_write(hosts[1].disk)
+        assert not hosts[0].can_write()
+        assert hosts[1].can_write()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import libvirt
-from guest import Shell, booted
+from guest import booted, reserve
 from lab_helper import PROGRAMS, Helper
 from manual import libvirt_disks, libvirt_helper, libvirt_socket, transcripts
 from qemu_pr.command_line.libvirt import read
@@ -23,7 +23,6 @@ DISKS = [xml for xml in libvirt_disks() if "'/dev/sdb'" in xml]
 # Starting a guest is slow, so the test of what it does begins with the one that shows it.
 (STARTING,) = [text for text in transcripts("libvirt") if "virsh start" in text]
 OF_A_RUNNING_GUEST = [text for text in transcripts("libvirt") if text != STARTING]
-PERSIST = "sg_persist --no-inquiry"
 
 Define = Callable[[str], AbstractContextManager[None]]
 """Defines a guest from the XML of its disk, for the length of a `with`."""
@@ -38,21 +37,6 @@ def define(output: Path, initramfs: Path) -> Iterator[Define]:
         libvirt.daemon(libvirt_helper(), output / "libvirtd.log"),
     ):
         yield lambda disk: libvirt.defined(disk, initramfs, output)
-
-
-def reserve(guest: Shell) -> None:
-    """Register key a1 and take a write exclusive, registrants only reservation."""
-    for action in [
-        "--register-ignore --param-sark=0xa1",
-        "--reserve --param-rk=0xa1 --prout-type=5",
-    ]:
-        result = guest.run(f"{PERSIST} --out {action} /dev/sda")
-        assert result.status == 0, result.output
-
-
-def host_can_write(disk: str) -> bool:
-    command = ["dd", "if=/dev/zero", "bs=512", "count=1", "oflag=direct", f"of={disk}"]
-    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 def managed_helpers() -> list[Process]:
@@ -75,8 +59,8 @@ def test_a_guest_reserves_through_the_host_s_helper(
     ):
         reserve(guest)
 
-        assert not host_can_write(hosts[0].disk)
-        assert host_can_write(hosts[1].disk)
+        assert not hosts[0].can_write()
+        assert hosts[1].can_write()
         assert managed_helpers() == []
         for transcript in OF_A_RUNNING_GUEST:
             assert_true(transcript, run)
@@ -88,8 +72,8 @@ def test_a_guest_reserves_through_a_helper_that_libvirt_starts(
     with define(MANAGED), booted(libvirt.started) as guest:
         reserve(guest)
 
-        assert not host_can_write(hosts[0].disk)
-        assert host_can_write(hosts[1].disk)
+        assert not hosts[0].can_write()
+        assert hosts[1].can_write()
         assert all(process.is_of_this_package for process in managed_helpers())
         assert managed_helpers()
 
