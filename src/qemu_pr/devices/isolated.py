@@ -22,6 +22,7 @@ import time
 from _thread import allocate_lock
 
 from qemu_pr.devices import FAILED, DeviceError
+from qemu_pr.forked import end_with
 from qemu_pr.protocol import CDB_SIZE, MAX_DATA_SIZE
 from qemu_pr.scsi.completion import Completion
 from qemu_pr.scsi.sense import COMMAND_TIMEOUT_DURING_PROCESSING
@@ -30,7 +31,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable
-    from typing import NoReturn
 
     from qemu_pr.devices import Device
 else:
@@ -80,7 +80,7 @@ class Isolated:
             _fork_for_each_command(commands, load, limit)
 
         if os.fork() == 0:
-            _end_with(live)
+            end_with(live)
         commands.close()
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
@@ -153,7 +153,7 @@ def _fork_for_each_command(commands: socket.socket, load: Callable[[], Device], 
         try:
             if os.fork() == 0:
                 commands.close()
-                _end_with(lambda: _carry_out(device, fd, message, reply, limit))  # noqa: B023
+                end_with(lambda: _carry_out(device, fd, message, reply, limit))  # noqa: B023
         except OSError:  # no process: the reply ends without a word
             pass
         os.close(fd)
@@ -185,21 +185,6 @@ def _decode(reply: bytes) -> Completion:
     if reason := reply[reason_start:].decode():
         raise DeviceError(reason, completion)
     return completion
-
-
-def _end_with(life: Callable[[], None]) -> NoReturn:
-    """End this process with a function: nothing of its parent's may run in it."""
-    status = 1
-    try:
-        # Whoever stops the helper stops the commands by leaving them alone: see the limit.
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # none is waited for
-        life()
-        status = 0
-    finally:
-        os._exit(status)
 
 
 def _close_all_but(kept: int) -> None:
