@@ -16,7 +16,7 @@ def is_multipath_map(fd: int) -> bool:
     Other device-mapper devices are none, nor are partitions of a map.
     """
     status = os.fstat(fd)
-    if not stat.S_ISBLK(status.st_mode) or os.major(status.st_rdev) < _FIRST_DYNAMIC_MAJOR:
+    if os.major(status.st_rdev) < _FIRST_DYNAMIC_MAJOR or not stat.S_ISBLK(status.st_mode):
         return False
     try:
         uuid = os.open(f"{_directory(status.st_rdev)}/dm/uuid", os.O_RDONLY | os.O_CLOEXEC)

@@ -23,6 +23,8 @@ TIMEOUT = 30_000
 
 # struct sg_io_hdr of <scsi/sg.h>; "0P" rounds its size up as a C compiler does.
 _HEADER = struct.Struct("@iiBBHIPPPIIiPBBBBHHiII0P")
+_ANSWER = struct.Struct("@BBBBHHiII")  # what the kernel fills in: its last fields
+_ANSWER_OFFSET = struct.calcsize("@iiBBHIPPPIIiP")
 _SG_DXFER_TO_DEV = -2
 _SG_DXFER_FROM_DEV = -3
 _SG_ERR_DRIVER_TIMEOUT = 0x06
@@ -127,16 +129,20 @@ class _Memory:
 
     def completion(self, header: bytearray) -> Completion:
         """Tell what became of the command."""
-        fields = _HEADER.unpack(header)
-        direction, size = fields[1], fields[5]
-        status, _, _, sense_size, host_status, driver_status, residual, _, _ = fields[-9:]
-        returned = max(0, size - residual) if direction == _SG_DXFER_FROM_DEV else 0
+        status, _, _, sense_size, host_status, driver_status, residual, _, _ = _ANSWER.unpack_from(
+            header, _ANSWER_OFFSET
+        )
+        data = b""
+        if self._cdb[0] != PERSISTENT_RESERVE_OUT:
+            data = bytes(self._data[: max(0, IN_BUFFER_SIZE - residual)])
+        if not (status or host_status or driver_status):
+            return Completion(codes.GOOD, data=data)
         return completion(
             status,
             bytes(self._sense[:sense_size]),
             host_status,
             driver_status,
-            bytes(self._data[:returned]),
+            data,
         )
 
     def _header(self, direction: int, size: int) -> bytes:

@@ -77,7 +77,8 @@ def carry_out(
         user: That process's user ID.
         events: Where to report what happens.
     """
-    began = monotonic() if "pr_helper_reply" in events.heard else 0.0
+    is_heard = "pr_helper_reply" in events.heard
+    began = monotonic() if is_heard else 0.0
     if "pr_helper_request" in events.heard:
         events("pr_helper_request", client, request.cdb.hex(), len(request.data_out))
     try:
@@ -91,7 +92,7 @@ def carry_out(
     except Exception as error:  # a defect in one device must not stop the guests of the others
         events("pr_helper_device_fail", client, repr(error))
         completion = FAILED
-    if "pr_helper_reply" in events.heard:
+    if is_heard:
         seconds = monotonic() - began
         events("pr_helper_reply", CarriedOut(client, user, fd, request, completion, seconds))
     return completion
