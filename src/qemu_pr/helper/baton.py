@@ -12,7 +12,7 @@ standby looks after the polling thread every `HELD_UP` seconds, and sleeps while
 from _thread import LockType, allocate_lock
 from time import monotonic
 
-HELD_UP = 0.002
+HELD_UP = 0.01
 """After how many seconds a laid down baton is taken over."""
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 DEFAULT_CONNECTIONS = 4096
 DEFAULT_REQUEST_TIMEOUT = 30
 
-_ALERT = 60e-6  # seconds from the beginning of a command on
+_ALERT = 150e-6  # seconds from the beginning of a command on
 _SWITCH = 50e-6  # seconds until a thread that came back from its disk gets the interpreter's lock
 _PAUSE_AFTER_ACCEPT_ERROR = 0.1  # seconds
 _OF_A_CONNECTION = 2  # descriptors: its socket, and the disk of a request that came half
