@@ -127,6 +127,9 @@ class RequestReader(_PartReader):
 
     Read at most `wanted` bytes from the socket, feed them, carry out the request that comes back.
 
+    Args:
+        after_handshake: Whether the handshake is over.
+
     Attributes:
         takes_descriptor: Whether a descriptor that comes with the wanted bytes belongs to a
             request. One that comes with the handshake or with a parameter list is to be closed:
@@ -136,13 +139,15 @@ class RequestReader(_PartReader):
 
     __slots__ = ("_cdb", "_complete", "_descriptors", "is_idle", "takes_descriptor")
 
-    def __init__(self) -> None:
+    def __init__(self, *, after_handshake: bool = False) -> None:
         super().__init__(len(HANDSHAKE))
         self.takes_descriptor = False
         self._complete: Callable[[RequestReader, bytes], Request | None] = RequestReader._handshake
         self._descriptors = 0
         self._cdb = b""
         self.is_idle = False
+        if after_handshake:
+            self._expect_cdb()
 
     def feed(self, data: bytes, descriptors: int = 0) -> Request | None:
         """Take bytes from the socket.

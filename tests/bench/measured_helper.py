@@ -118,17 +118,38 @@ class MeasuredHelper:
 
     @property
     def resident(self) -> int:
-        """Its resident size in bytes."""
-        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) * 1024
-        raise RuntimeError("no VmRSS")
+        """Its resident size in bytes, with what its other processes do not share with it."""
+        first, *others = self._processes
+        return _kilobytes(f"/proc/{first}/status", "VmRSS") + sum(
+            _kilobytes(f"/proc/{pid}/smaps_rollup", "Private_Clean", "Private_Dirty")
+            for pid in others
+        )
 
     @property
     def cpu_seconds(self) -> float:
-        """The processor time that it took so far, its ended threads included."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """The processor time that it took so far, ended threads and other processes included."""
+        ticks = 0
+        for pid in self._processes:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def _processes(self) -> list[int]:
+        """Itself, and all that it forked."""
+        processes = [self._process.pid]
+        for pid in processes:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+            processes += map(int, children.split())
+        return processes
+
+
+def _kilobytes(file: str, *names: str) -> int:
+    """Add up lines of a file in /proc; give bytes."""
+    lines = Path(file).read_text().splitlines()
+    found = [int(line.split()[1]) for line in lines if line.partition(":")[0] in names]
+    assert len(found) == len(names), f"{file} lacks {names}"
+    return sum(found) * 1024
 
 
 def seconds_to_first_answer(command: Sequence[str], folder: Path, load: Path, disk: str) -> float:

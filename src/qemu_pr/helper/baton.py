@@ -15,6 +15,9 @@ from time import monotonic
 HELD_UP = 0.01
 """After how many seconds a laid down baton is taken over."""
 
+SWITCH = 50e-6
+"""Seconds until a thread that came back from its disk gets the interpreter's lock."""
+
 
 class Baton:
     """One thread holds it or has laid it down, another one may `wait` for it.

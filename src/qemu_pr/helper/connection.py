@@ -7,6 +7,7 @@ import os
 import struct
 from time import monotonic
 
+from qemu_pr.devices.device_mapper import is_multipath_map
 from qemu_pr.helper.carry_out import carry_out
 from qemu_pr.protocol import HANDSHAKE, ProtocolError, RequestReader, encode_reply
 
@@ -27,6 +28,7 @@ SLOW = 100e-6
 # A thread that is not scheduled makes a fast disk look slow, but not often in a row.
 _COUNTS_TWICE = 1e-3  # seconds
 _SLOW_IN_A_ROW = 3
+_SLOW_FOR_LONG = 6
 
 # A message carries 253 descriptors at most (SCM_MAX_FD). With room for all of them none is lost,
 # and every one can be closed.
@@ -42,10 +44,10 @@ class Connection:
         connected: The socket, which blocks.
         device: What carries out the commands.
         events: Where to report what happens.
-        allowed_users: The IDs of the users who may connect; None: all who reach the socket.
+        is_kept: Whether another process did the handshake, and had this one keep it; without,
+            `greet` comes first.
 
     Raises:
-        PermissionError: The client's user is not among them.
         OSError: The connection broke.
 
     Attributes:
@@ -62,9 +64,11 @@ class Connection:
         "_device",
         "_events",
         "_held",
+        "_is_kept",
         "_reader",
         "_slow",
         "_socket",
+        "_stays",
         "client",
         "ended",
         "half_sent_since",
@@ -78,27 +82,41 @@ class Connection:
         connected: socket.socket,
         device: Device,
         events: Events,
-        allowed_users: Container[int] | None = None,
+        *,
+        is_kept: bool = False,
     ) -> None:
         self._socket = connected
         self._device = device
         self._events = events
-        self._reader = RequestReader()
+        self._reader = RequestReader(after_handshake=is_kept)
         self._held: list[int] = []  # the descriptors of the request that is being read
-        self._slow = 0
-        self.is_slow = False
+        self._is_kept = self._stays = is_kept
+        self._slow = _SLOW_IN_A_ROW if is_kept else 0
+        self.is_slow = is_kept
         self.client, self.user = _peer_of(connected)
-        self.half_sent_since = monotonic()
+        self.half_sent_since = 0.0
         self.ended = False
         self.is_finished = False
+
+    def greet(self, allowed_users: Container[int] | None = None) -> None:
+        """Begin the handshake.
+
+        Args:
+            allowed_users: The IDs of the users who may connect; None: all who reach the socket.
+
+        Raises:
+            PermissionError: The client's user is not among them.
+            OSError: The connection broke.
+        """
         if allowed_users is not None and self.user not in allowed_users:
-            events("pr_helper_deny", self.client, self.user)
+            self._events("pr_helper_deny", self.client, self.user)
             raise PermissionError
-        connected.setsockopt(
+        self._socket.setsockopt(
             socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", IDLE_AFTER, 0)
         )
-        connected.send(HANDSHAKE, socket.MSG_DONTWAIT)
-        events("pr_helper_accept", self.client, self.user)  # one that has an end, too
+        self._socket.send(HANDSHAKE, socket.MSG_DONTWAIT)
+        self.half_sent_since = monotonic()
+        self._events("pr_helper_accept", self.client, self.user)  # one that has an end, too
 
     def fileno(self) -> int:
         """The descriptor of the socket; -1 once it is closed."""
@@ -106,8 +124,32 @@ class Connection:
 
     def count_as_slow(self) -> None:
         """Take the next command for a slow one."""
-        self._slow = _SLOW_IN_A_ROW
+        self._slow = max(self._slow, _SLOW_IN_A_ROW)
         self.is_slow = True
+
+    def count_as_fast(self) -> None:
+        """Take the next command for a fast one."""
+        self._slow = 0
+        self.is_slow = False
+
+    def keep(self, request_timeout: float) -> bool:
+        """Advance as long as the disk is slow, and the client has something to send.
+
+        Args:
+            request_timeout: How long the client may take to send a request, in seconds.
+
+        Returns:
+            True if that is likely to go on for long, and another process may keep the connection.
+        """
+        while self.is_slow and not self.ended:
+            came = self.advance(wait=True)
+            if self.half_sent_since:
+                self.refuse_if_late(request_timeout, monotonic())
+            elif not came:
+                break
+            elif self._slow >= _SLOW_FOR_LONG and not self._stays:
+                return not self.ended
+        return False
 
     def advance(self, *, wait: bool) -> bool:
         """Read once; if that completes a request, carry it out and reply.
@@ -168,6 +210,21 @@ class Connection:
         self._events("pr_helper_refuse", self.client, reason)
         self.ended = True
 
+    def refuse_if_late(self, request_timeout: float, now: float) -> float:
+        """Break off if a request takes too long to come.
+
+        Args:
+            request_timeout: How long it may take, in seconds.
+            now: The time by the monotonic clock.
+
+        Returns:
+            The seconds that it has left.
+        """
+        left = self.half_sent_since + request_timeout - now
+        if left <= 0:
+            self.refuse(f"no whole request came within {request_timeout:g} seconds")
+        return left
+
     def finish(self) -> None:
         """Let no further command in: what was sent is answered, then comes the end of the stream.
 
@@ -193,9 +250,10 @@ class Connection:
         if (took := monotonic() - began) > SLOW:
             self._slow += 1 if took < _COUNTS_TWICE else 2
             self.is_slow = self._slow >= _SLOW_IN_A_ROW
+            # One process alone sees to it that a map gets one command at a time.
+            self._stays = self._is_kept or is_multipath_map(self._held[0])
         elif self._slow:
-            self._slow = 0
-            self.is_slow = False
+            self.count_as_fast()
         _close(self._held)
         reply = encode_reply(request, completion)
         if self._socket.send(reply, socket.MSG_DONTWAIT) < len(reply):

@@ -6,6 +6,7 @@ import os
 import resource
 
 from qemu_pr.helper import StartError, devices, listen, privileges
+from qemu_pr.helper.keepers import Keepers
 from qemu_pr.helper.server import DEFAULT_CONNECTIONS, DEFAULT_REQUEST_TIMEOUT, serve
 from qemu_pr.helper.stop_signals import StopSignals
 from qemu_pr.value import Value
@@ -14,7 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
+    from qemu_pr.devices import Device
     from qemu_pr.helper.events import Events
+    from qemu_pr.helper.listen import Listener
+    from qemu_pr.helper.metrics import Metrics
 
 DEFAULT_SOCKET = "/var/run/qemu-pr-helper.sock"
 DEFAULT_PID_FILE = "/var/run/qemu-pr-helper.pid"
@@ -138,16 +142,39 @@ def run(settings: Settings, events: Events) -> int:
         events("pr_helper_listen", listener.path or "the socket that systemd passed")
         privileges.drop(settings.user, settings.group)
         device = make_device(maps)
+        counted = None
         if settings.metrics is not None:
-            file = metrics.MetricsFile(settings.metrics, settings.metrics_interval, events)
+            counted = metrics.Metrics(events)
+        keepers = None
+        if settings.simulation is None:  # a simulated disk is no slower than its process
+            keepers = _start_keepers(settings, listener, device, events, counted)
+        if settings.metrics is not None and counted:
+            file = metrics.MetricsFile(settings.metrics, settings.metrics_interval, counted, events)
             cleanups.append(file.stop)
         if ready:
             ready()
         limits = (settings.max_connections, settings.request_timeout, settings.allowed_users)
-        return 0 if serve(listener, device, stop, events, *limits) else 1
+        return 0 if serve(listener, device, stop, events, *limits, keepers) else 1
     finally:
         for clean_up in reversed(cleanups):
             clean_up()
+
+
+def _start_keepers(
+    settings: Settings, listener: Listener, device: Device, events: Events, counted: Metrics | None
+) -> Keepers:
+    def prepare() -> None:
+        listener.socket.close()  # whoever stops the helper wants its socket gone
+        if settings.daemon:
+            from qemu_pr.helper.daemonize import detach
+
+            detach()
+
+    def begin(number: int) -> None:
+        if counted:
+            counted.count_apart(number)
+
+    return Keepers(device, events, settings.request_timeout, prepare, begin)
 
 
 def _prepare_for_maps(settings: Settings) -> None:

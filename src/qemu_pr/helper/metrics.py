@@ -6,15 +6,15 @@ service actions of SPC-4 and the status codes of SAM-5; all else is "other".
 
 from __future__ import annotations
 
+import mmap
 import os
 import time
 from _bisect import bisect_left
 from _thread import allocate_lock, start_new_thread
-from collections import Counter
-from itertools import accumulate
+from itertools import accumulate, product
 
 from qemu_pr import __version__
-from qemu_pr.helper import StartError
+from qemu_pr.helper import StartError, keepers
 from qemu_pr.helper.stop_signals import block_in_this_thread
 from qemu_pr.scsi.commands import (
     PERSISTENT_RESERVE_IN,
@@ -26,7 +26,7 @@ from qemu_pr.scsi.status import Status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from qemu_pr.helper.carry_out import CarriedOut
     from qemu_pr.helper.events import Events
@@ -63,16 +63,37 @@ _PATIENCE = 1.0  # seconds
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
-class _Durations:
-    """A histogram's values."""
+_EVENTS = (
+    "pr_helper_accept",
+    "pr_helper_deny",
+    "pr_helper_refuse",
+    "pr_helper_close",
+    "pr_helper_request",
+)
 
-    def __init__(self) -> None:
-        self.counts = [0] * (len(BOUNDS) + 1)  # up to each bound, and above the last
-        self.sum = 0.0
+_COMMAND_COLUMNS = [
+    (opcode, action, status)
+    for opcode, actions in _ACTIONS.items()
+    for action, status in product((*actions.values(), _OTHER), (*_STATUSES.values(), _OTHER))
+]
+
+# What is counted: events, commands, how many of them took up to each bound and above the last, and
+# all their seconds.
+_COLUMNS: tuple[object, ...] = (
+    *_EVENTS,
+    *_COMMAND_COLUMNS,
+    *product(_COMMANDS, range(len(BOUNDS) + 1)),
+    *product(_COMMANDS, ("seconds",)),
+)
+_COLUMN = {key: number for number, key in enumerate(_COLUMNS)}
+_ROWS = 1 + keepers.COUNT
 
 
 class Metrics:
     """What is counted, from the events that the helper reports. Safe in any thread.
+
+    The processes that keep slow disks count, too: each in a row of its own, in memory that all of
+    them see.
 
     Args:
         events: What reports; all that happens from now on is counted.
@@ -81,18 +102,20 @@ class Metrics:
     def __init__(self, events: Events) -> None:
         self._lock = allocate_lock()
         self._started = time.time()
-        self._events: Counter[str] = Counter()
-        self._commands: Counter[tuple[int, str, str]] = Counter()
-        self._durations = {opcode: _Durations() for opcode in _COMMANDS}
-        for name in (
-            "pr_helper_accept",
-            "pr_helper_deny",
-            "pr_helper_refuse",
-            "pr_helper_close",
-            "pr_helper_request",
-        ):
+        shared = mmap.mmap(-1, _ROWS * len(_COLUMNS) * 8)
+        self._values = memoryview(shared).cast("d")
+        self._row = 0  # where it begins
+        for name in _EVENTS:
             events.listen(name, self._counter(name))
         events.listen("pr_helper_reply", self._count_command)
+
+    def count_apart(self, number: int) -> None:
+        """Count in a row that no other process uses, from now on.
+
+        Args:
+            number: This process' number, 1 to `keepers.COUNT`.
+        """
+        self._row = number * len(_COLUMNS)
 
     def render(self, *, up: bool = True) -> str:
         """Give all of it in the text format.
@@ -103,9 +126,11 @@ class Metrics:
         return "".join(f"{line}\n" for line in self._lines(up))
 
     def _counter(self, name: str) -> Callable[..., None]:
+        column = _COLUMN[name]
+
         def count(*_values: object) -> None:
             with self._lock:
-                self._events[name] += 1
+                self._values[self._row + column] += 1
 
         return count
 
@@ -113,49 +138,48 @@ class Metrics:
         opcode = command.request.cdb[0]
         action = _ACTIONS[opcode].get(command.request.cdb[1] & 0x1F, _OTHER)
         status = _STATUSES.get(command.completion.status, _OTHER)
-        durations = self._durations[opcode]
         bucket = bisect_left(BOUNDS, command.seconds)
         with self._lock:
-            self._commands[opcode, action, status] += 1
-            durations.counts[bucket] += 1
-            durations.sum += command.seconds
+            self._values[self._row + _COLUMN[opcode, action, status]] += 1
+            self._values[self._row + _COLUMN[opcode, bucket]] += 1
+            self._values[self._row + _COLUMN[opcode, "seconds"]] += command.seconds
 
     def _lines(self, up: bool) -> Iterator[str]:
         with self._lock:
-            events = self._events.copy()
-            commands = dict(self._commands)
-            durations = {
-                opcode: (list(one.counts), one.sum) for opcode, one in self._durations.items()
-            }
-        accepted = events["pr_helper_accept"]
-        broken_off = events["pr_helper_refuse"]
+            values = self._values.tolist()
+        sums = {key: sum(values[n :: len(_COLUMNS)]) for n, key in enumerate(_COLUMNS)}
+        counts = {key: int(value) for key, value in sums.items()}
+        accepted = counts["pr_helper_accept"]
+        broken_off = counts["pr_helper_refuse"]
         yield from _samples("up", [("", int(up))])
         yield from _samples("info", [(f'{{version="{__version__}"}}', 1)])
         yield from _samples("start_time_seconds", [("", self._started)])
-        ended = broken_off + events["pr_helper_close"]
+        ended = broken_off + counts["pr_helper_close"]
         yield from _samples("connections", [("", accepted - ended)])
         yield from _samples("connections_accepted_total", [("", accepted)])
-        yield from _samples("connections_refused_total", [("", events["pr_helper_deny"])])
+        yield from _samples("connections_refused_total", [("", counts["pr_helper_deny"])])
         yield from _samples("connections_broken_off_total", [("", broken_off)])
-        in_progress = events["pr_helper_request"] - sum(commands.values())
+        answered = [
+            (
+                f'{{command="{_COMMANDS[opcode][0]}",service_action="{action}",status="{status}"}}',
+                counts[opcode, action, status],
+            )
+            for opcode, action, status in sorted(_COMMAND_COLUMNS)
+            if counts[opcode, action, status]
+        ]
+        in_progress = counts["pr_helper_request"] - sum(count for _, count in answered)
         yield from _samples("commands_in_progress", [("", in_progress)])
-        yield from _samples(
-            "commands_total",
-            [
-                (
-                    f'{{command="{_COMMANDS[opcode][0]}",service_action="{action}"'
-                    f',status="{status}"}}',
-                    count,
-                )
-                for (opcode, action, status), count in sorted(commands.items())
-            ],
-        )
+        yield from _samples("commands_total", answered)
         yield from _samples(
             "command_duration_seconds",
             [
                 sample
-                for opcode, (counts, total) in durations.items()
-                for sample in _histogram(_COMMANDS[opcode][0], counts, total)
+                for opcode, (name, _) in _COMMANDS.items()
+                for sample in _histogram(
+                    name,
+                    [counts[opcode, bucket] for bucket in range(len(BOUNDS) + 1)],
+                    sums[opcode, "seconds"],
+                )
             ],
         )
 
@@ -170,7 +194,7 @@ def _histogram(command: str, counts: list[int], total: float) -> Iterator[tuple[
     yield f"_count{{{label}}}", cumulative[-1]
 
 
-def _samples(name: str, samples: list[tuple[str, float]]) -> Iterator[str]:
+def _samples(name: str, samples: Sequence[tuple[str, float]]) -> Iterator[str]:
     kind, text = METRICS[name]
     full = f"qemu_pr_helper_{name}"
     yield f"# HELP {full} {text}"
@@ -185,17 +209,18 @@ class MetricsFile:
     Args:
         path: The file, absolute.
         interval: After how many seconds it is written anew.
-        events: What is counted; told, too, when the file cannot be written.
+        metrics: The metrics.
+        events: Told when the file cannot be written.
 
     Raises:
         StartError: It cannot be written, or the system gives this process no further thread.
     """
 
-    def __init__(self, path: str, interval: float, events: Events) -> None:
+    def __init__(self, path: str, interval: float, metrics: Metrics, events: Events) -> None:
         self._path = path
         self._interval = interval
         self._events = events
-        self._metrics = Metrics(events)
+        self._metrics = metrics
         self._lock = allocate_lock()
         self._is_stopped = False
         self._has_failed = False

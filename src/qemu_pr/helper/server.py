@@ -18,7 +18,7 @@ from _thread import start_new_thread
 from time import monotonic
 
 from qemu_pr.helper import StartError
-from qemu_pr.helper.baton import Baton
+from qemu_pr.helper.baton import SWITCH, Baton
 from qemu_pr.helper.connection import Connection
 from qemu_pr.helper.stop_signals import StopSignals, block_in_this_thread
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
     from qemu_pr.devices import Device
     from qemu_pr.helper.events import Events
+    from qemu_pr.helper.keepers import Keepers
     from qemu_pr.helper.listen import Listener
 
 DEFAULT_CONNECTIONS = 4096
 DEFAULT_REQUEST_TIMEOUT = 30
 
 _ALERT = 150e-6  # seconds from the beginning of a command on
-_SWITCH = 50e-6  # seconds until a thread that came back from its disk gets the interpreter's lock
 _PAUSE_AFTER_ACCEPT_ERROR = 0.1  # seconds
 _OF_A_CONNECTION = 2  # descriptors: its socket, and the disk of a request that came half
 _OTHER_DESCRIPTORS = 64
@@ -48,6 +48,7 @@ def serve(
     connections: int = DEFAULT_CONNECTIONS,
     request_timeout: float = DEFAULT_REQUEST_TIMEOUT,
     allowed_users: Container[int] | None = None,
+    keepers: Keepers | None = None,
 ) -> bool:
     """Serve clients until a stop signal comes; then close the listener and finish all commands.
 
@@ -62,6 +63,7 @@ def serve(
         connections: How many to keep; further ones take the place of older ones.
         request_timeout: How long a client may take to send a request, in seconds.
         allowed_users: The IDs of the users who may connect; None: all who reach the socket.
+        keepers: The processes that keep connections whose disk is slow for long; None: none do.
 
     Returns:
         Whether all commands were finished; False if a second signal came first, or the helper has
@@ -78,8 +80,9 @@ def serve(
         _fitting_descriptors(connections),
         request_timeout,
         allowed_users,
+        keepers,
     )
-    sys.setswitchinterval(_SWITCH)
+    sys.setswitchinterval(SWITCH)
     server.start()
     while not stop.wait():
         if server.has_failed:
@@ -120,6 +123,7 @@ class _Server:
         most_connections: int,
         request_timeout: float,
         allowed_users: Container[int] | None,
+        keepers: Keepers | None,
     ) -> None:
         self.connections: dict[int, Connection] = {}
         self.is_over = False
@@ -131,6 +135,7 @@ class _Server:
         self._most_connections = most_connections
         self._request_timeout = request_timeout
         self._allowed_users = allowed_users
+        self._keepers = keepers
         self._baton = Baton()
         self._last_ready: list[tuple[int, int]] = []
         self._is_alone = False  # one client sent the last commands
@@ -227,11 +232,8 @@ class _Server:
 
     def _keep(self, connection: Connection) -> None:
         """Advance a connection that is not polled, as long as it is slow."""
-        while connection.is_slow and not connection.ended:
-            came = connection.advance(wait=True)
-            if connection.half_sent_since:
-                self._refuse_if_late(connection, monotonic())
-            elif not came:
+        while connection.keep(self._request_timeout):
+            if self._keepers and self._keepers.keep(connection):
                 break
         if connection.ended:
             self._close(connection)
@@ -285,19 +287,12 @@ class _Server:
                 self._epoll.register(self._listener.socket, select.EPOLLIN)
         while self._half_sent:
             connection = next(iter(self._half_sent))
-            left = self._refuse_if_late(connection, now)
+            left = connection.refuse_if_late(self._request_timeout, now)
             if left > 0:
                 return left if pause is None else min(left, pause)
             del self._half_sent[connection]
             self._close(connection)
         return pause
-
-    def _refuse_if_late(self, connection: Connection, now: float) -> float:
-        """Break off a request that takes too long to come; give the seconds that it has left."""
-        left = connection.half_sent_since + self._request_timeout - now
-        if left <= 0:
-            connection.refuse(f"no whole request came within {self._request_timeout:g} seconds")
-        return left
 
     def _poll_other(self, fd: int) -> None:
         if fd == self._stopped:
@@ -337,7 +332,8 @@ class _Server:
         self._overloaded = False
         connected = socket.socket(fileno=fd)
         try:
-            connection = Connection(connected, self._device, self._events, self._allowed_users)
+            connection = Connection(connected, self._device, self._events)
+            connection.greet(self._allowed_users)
         except OSError:  # it may not connect, or went away
             connected.close()
             return
