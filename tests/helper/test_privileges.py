@@ -54,10 +54,16 @@ def ordinary_user(*command: str) -> tuple[str, ...]:
 
 
 def process_for_maps(helper: int) -> int:
-    """The helper's only child, when it has given up what it had: its descriptors are the last."""
-    (child,) = children_of(helper)
-    wait_for(lambda: len(descriptors_of(child)) <= 4, "it closes what it inherited")
-    return child
+    """The helper's first child, when it has given up what it had: its descriptors are the last."""
+    first, _ = children_of(helper)
+    wait_for(lambda: len(descriptors_of(first)) <= 4, "it closes what it inherited")
+    return first
+
+
+def process_for_keepers(helper: int) -> int:
+    """The helper's second child."""
+    _, second = children_of(helper)
+    return second
 
 
 @as_root
@@ -122,12 +128,22 @@ def test_the_process_for_multipath_maps_keeps_two_capabilities_and_no_more(path)
 
 @as_root
 @pytest.mark.parametrize("options", [(), ("-u", "nobody")], ids=" ".join)
+def test_the_process_for_slow_disks_has_the_same_privileges(path, options):
+    with started(PYTHON_HELPER, path, *options) as process:
+        child = process_for_keepers(process.pid)
+
+        assert privileges(child) == privileges(process.pid)
+        assert status_of(child)["NoNewPrivs"] == "1"
+
+
+@as_root
+@pytest.mark.parametrize("options", [(), ("-u", "nobody")], ids=" ".join)
 def test_its_memory_and_descriptors_are_for_root_alone(path, options):
     setpriv = require("setpriv", package="util-linux")
     # With that capability root sees everything; else it sees what is dumpable.
     without = (setpriv, "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
     with started(PYTHON_HELPER, path, *options) as process:
-        for pid in (process.pid, process_for_maps(process.pid)):
+        for pid in (process.pid, process_for_maps(process.pid), process_for_keepers(process.pid)):
             assert run((*without, "readlink", f"/proc/{pid}/exe")).returncode == 1
             assert os.stat(f"/proc/{pid}/environ").st_uid == 0
 
