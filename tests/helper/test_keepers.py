@@ -13,9 +13,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from helper_process import (
+    GOOD,
     PYTHON_HELPER,
     Client,
     cdb,
+    listens,
     started,
     status_of,
     terminated,
@@ -37,8 +39,9 @@ class Disk:
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT)
         self.takes(SLOW)
 
-    def takes(self, seconds: str) -> None:
-        os.pwrite(self.fd, seconds.ljust(16).encode(), 0)
+    def takes(self, seconds: str, *, is_map: bool = False) -> None:
+        """Set how long its commands take."""
+        os.pwrite(self.fd, (seconds.ljust(13) + ("map" if is_map else "   ")).encode(), 0)
 
 
 @pytest.fixture
@@ -106,13 +109,16 @@ def test_a_disk_that_is_fast_again_comes_back(path, helper, disk):
         assert given_back(client, disk, helper.pid)
 
 
-def test_a_client_that_has_nothing_to_say_comes_back(path, helper, disk):
+def test_a_client_that_has_nothing_to_say_comes_back_as_a_slow_one(path, helper, disk):
     with Client(path) as client:
         kept(client, disk, helper.pid)
         wait_until_idle(helper.pid)
 
-        assert carried_out_by(client, disk) == helper.pid
-        assert kept(client, disk, helper.pid)
+        disk.takes("0.5")
+        client.send(IN, disk.fd)
+
+        wait_for(lambda: int(status_of(helper.pid)["Threads"]) > 3, "a thread of its own")
+        assert int(client.reply().data) == helper.pid
 
 
 def test_a_fast_disk_stays(path, helper, disk):
@@ -122,23 +128,42 @@ def test_a_fast_disk_stays(path, helper, disk):
 
 
 def test_slow_disks_are_spread_over_a_few_processes(path, helper, disk):
+    def keepers_of(clients: list[Client]) -> set[int]:
+        return {kept(client, disk, helper.pid) for client in clients}
+
     with ExitStack() as stack:
-        clients = [stack.enter_context(Client(path)) for _ in range(2 * keepers.COUNT)]
-        processes = [kept(client, disk, helper.pid) for client in clients]
+        clients = [stack.enter_context(Client(path)) for _ in range(keepers.COUNT)]
+        wait_for(lambda: len(keepers_of(clients)) == keepers.COUNT, "each has its own")
+        more = [stack.enter_context(Client(path)) for _ in range(keepers.COUNT)]
 
-    assert {processes.count(process) for process in processes} == {2}
-    assert len(set(processes)) == keepers.COUNT
+        assert len(keepers_of([*clients, *more])) == keepers.COUNT
 
 
-def test_a_multipath_map_stays(path, disk):
+def test_a_slow_multipath_map_stays(path, helper, disk):
     """One process alone can see to it that a map gets one command at a time."""
-    environment = {**os.environ, "ALL_ARE_MAPS": ""}
-    options = ("--no-multipath",)
-    with (
-        started(SLOW_DEVICE_HELPER, path, *options, env=environment) as process,
-        Client(path) as client,
-    ):
-        assert {carried_out_by(client, disk) for _ in range(SOON)} == {process.pid}
+    disk.takes(SLOW, is_map=True)
+    with Client(path) as client:
+        assert {carried_out_by(client, disk) for _ in range(SOON)} == {helper.pid}
+
+
+@pytest.mark.parametrize("command", ["IN", "OUT"])
+def test_a_client_that_turns_to_a_multipath_map_comes_back_with_that_command(
+    path, folder, disk, command
+):
+    log = ("--audit", str(folder / "log"))
+    a_map = Disk(folder / "map")
+    a_map.takes(SLOW, is_map=True)
+    with started(SLOW_DEVICE_HELPER, path, *log) as helper, Client(path) as client:
+        kept(client, disk, helper.pid)
+        if command == "IN":
+            assert carried_out_by(client, a_map) == helper.pid
+        else:
+            assert client.command(OUT, a_map.fd, bytes(7) + b"\x2a" + bytes(16)).status == GOOD
+            (line,) = (folder / "log").read_text().splitlines()
+            assert "reservation_key=0x2a" in line
+
+        assert {carried_out_by(client, disk) for _ in range(SOON)} == {helper.pid}
+        assert client.command(IN, a_map.fd).status == GOOD
 
 
 def test_simulated_disks_need_no_further_process(path, folder):
@@ -212,13 +237,12 @@ def test_going_to_and_fro_leaves_nothing_behind(path, helper, disk):
 def test_commands_are_counted_wherever_they_were_carried_out(path, folder, disk):
     file = folder / "pr.prom"
     options = ("--metrics", str(file), "--metrics-interval", "0.1")
+    sent = 2 * SOON
     with started(SLOW_DEVICE_HELPER, path, *options) as process:
         with Client(path) as first, Client(path) as second:
-            for client in (first, second):
-                kept(client, disk, process.pid)
-            sent = sum(
-                len([carried_out_by(client, disk) for _ in range(10)]) for client in (first, second)
-            )
+            processes = {
+                carried_out_by(client, disk) for client in (first, second) for _ in range(SOON)
+            }
         terminated(process)
     values = {
         (sample.name, *sample.labels.values()): sample.value
@@ -227,7 +251,8 @@ def test_commands_are_counted_wherever_they_were_carried_out(path, folder, disk)
     }
 
     total = values["qemu_pr_helper_commands_total", "PERSISTENT RESERVE IN", "READ KEYS", "GOOD"]
-    assert total > sent
+    assert total == sent
+    assert len(processes) > 1
     assert values["qemu_pr_helper_command_duration_seconds_count", "PERSISTENT RESERVE IN"] == total
     assert values["qemu_pr_helper_commands_in_progress",] == 0
     assert values["qemu_pr_helper_connections",] == 0
@@ -257,7 +282,27 @@ def test_the_end_of_a_keeper_costs_its_own_clients_a_connection_only(path, helpe
         assert carried_out_by(other, disk) == helper.pid
     with Client(path) as again:
         assert kept(again, disk, helper.pid) != keeper
-    assert "the process that kept it ended" in terminated(helper)
+    log = terminated(helper)
+    assert "the process that kept it ended" in log
+    assert "no process takes" not in log
+
+
+def test_a_command_that_a_keeper_did_not_finish_is_not_in_progress_for_ever(path, folder, disk):
+    file = folder / "pr.prom"
+    options = ("--metrics", str(file), "--metrics-interval", "0.1")
+    with started(SLOW_DEVICE_HELPER, path, *options) as process:
+        with Client(path) as client:
+            keeper = kept(client, disk, process.pid)
+            disk.takes("60")
+            client.send(IN, disk.fd)
+            wait_for(lambda: "commands_in_progress 1" in file.read_text(), "it is in progress")
+            os.kill(keeper, signal.SIGKILL)
+            assert client.is_closed()
+        disk.takes(SLOW)
+        with Client(path) as again:
+            kept(again, disk, process.pid)
+
+        wait_for(lambda: "commands_in_progress 0" in file.read_text(), "none is in progress")
 
 
 def test_without_the_process_that_forks_keepers_slow_disks_stay(path, helper, disk):
@@ -268,6 +313,31 @@ def test_without_the_process_that_forks_keepers_slow_disks_stay(path, helper, di
 
         assert {carried_out_by(client, disk) for _ in range(SOON)} == {helper.pid}
     assert terminated(helper).count("no process takes slow disks over") == 1
+
+
+def test_without_the_process_that_forks_keepers_those_that_there_are_go_on(path, helper, disk):
+    with Client(path) as client, Client(path) as other:
+        keeper = kept(client, disk, helper.pid)
+        _, forks = children_of(helper.pid)
+        os.kill(forks, signal.SIGKILL)
+        wait_for(lambda: not exists(forks), "it is gone")
+
+        assert kept(other, disk, helper.pid) == keeper
+    assert "no process takes" not in terminated(helper)
+
+
+def test_a_second_signal_ends_all_processes_at_once(path, helper, disk):
+    with Client(path) as client:
+        keeper = kept(client, disk, helper.pid)
+        disk.takes("60")
+        client.send(IN, disk.fd)
+        helper.terminate()
+        wait_for(lambda: not listens(path), "it stops")
+        helper.terminate()
+
+        assert helper.wait() == 1
+        assert client.is_closed()
+    wait_for(lambda: not exists(keeper), "no process is left")
 
 
 def test_sigterm_finishes_commands_wherever_they_are_carried_out(path, helper, disk):

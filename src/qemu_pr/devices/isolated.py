@@ -83,6 +83,10 @@ class Isolated:
             end_with(live)
         commands.close()
 
+    def leave(self) -> None:
+        """Let go of it in a process that was forked off, and must not use it."""
+        self._commands.close()
+
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
         """Carry out one command; see `qemu_pr.devices.Device`. Safe in any thread.
 

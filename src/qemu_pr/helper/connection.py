@@ -30,6 +30,8 @@ _COUNTS_TWICE = 1e-3  # seconds
 _SLOW_IN_A_ROW = 3
 _SLOW_FOR_LONG = 6
 
+_TAKES_NO_REPLIES = "it does not take its replies"
+
 # A message carries 253 descriptors at most (SCM_MAX_FD). With room for all of them none is lost,
 # and every one can be closed.
 _ANCILLARY_SIZE = socket.CMSG_SPACE(struct.calcsize("253i"))
@@ -53,6 +55,8 @@ class Connection:
     Attributes:
         client: The client's process ID; its user may have many.
         user: The client's user ID.
+        left_over: With `is_kept`, a request for a multipath map and its descriptor: not carried
+            out, because one process alone sees to it that a map gets one command at a time.
         half_sent_since: When the request that is being received began, by the monotonic clock; 0.0
             if none is. The handshake counts as one.
         ended: Whether there is nothing more to `advance`.
@@ -74,6 +78,7 @@ class Connection:
         "half_sent_since",
         "is_finished",
         "is_slow",
+        "left_over",
         "user",
     )
 
@@ -90,7 +95,9 @@ class Connection:
         self._events = events
         self._reader = RequestReader(after_handshake=is_kept)
         self._held: list[int] = []  # the descriptors of the request that is being read
-        self._is_kept = self._stays = is_kept
+        self._is_kept = is_kept
+        self._stays = False
+        self.left_over: tuple[Request, int] | None = None
         self._slow = _SLOW_IN_A_ROW if is_kept else 0
         self.is_slow = is_kept
         self.client, self.user = _peer_of(connected)
@@ -124,7 +131,7 @@ class Connection:
 
     def count_as_slow(self) -> None:
         """Take the next command for a slow one."""
-        self._slow = max(self._slow, _SLOW_IN_A_ROW)
+        self._slow = _SLOW_IN_A_ROW
         self.is_slow = True
 
     def count_as_fast(self) -> None:
@@ -141,13 +148,13 @@ class Connection:
         Returns:
             True if that is likely to go on for long, and another process may keep the connection.
         """
-        while self.is_slow and not self.ended:
+        while self.is_slow and not self.ended and not self.left_over:
             came = self.advance(wait=True)
             if self.half_sent_since:
                 self.refuse_if_late(request_timeout, monotonic())
             elif not came:
                 break
-            elif self._slow >= _SLOW_FOR_LONG and not self._stays:
+            elif self._slow >= _SLOW_FOR_LONG and not (self._is_kept or self._stays):
                 return not self.ended
         return False
 
@@ -196,7 +203,7 @@ class Connection:
         except ProtocolError as error:
             self.refuse(str(error))
         except BlockingIOError:
-            self.refuse("it does not take its replies")
+            self.refuse(_TAKES_NO_REPLIES)
         except ConnectionError:
             self._end()
         except Exception as error:  # this client's loss only
@@ -242,7 +249,26 @@ class Connection:
         _close(self._held)
         self._socket.close()
 
+    def take_back(self, request: Request, descriptor: int) -> None:
+        """Carry out what another process left over, and keep the connection here from now on.
+
+        Args:
+            request: The request.
+            descriptor: What came with it; closed here.
+        """
+        self._stays = True
+        self._held = [descriptor]
+        try:
+            self._answer(request)
+        except BlockingIOError:
+            self.refuse(_TAKES_NO_REPLIES)
+        except OSError:
+            self._end()
+
     def _answer(self, request: Request) -> None:
+        if self._is_kept and is_multipath_map(self._held[0]):
+            self.left_over = request, self._held.pop()
+            return
         began = monotonic()
         completion = carry_out(
             self._device, self._held[0], request, self.client, self.user, self._events
@@ -250,8 +276,7 @@ class Connection:
         if (took := monotonic() - began) > SLOW:
             self._slow += 1 if took < _COUNTS_TWICE else 2
             self.is_slow = self._slow >= _SLOW_IN_A_ROW
-            # One process alone sees to it that a map gets one command at a time.
-            self._stays = self._is_kept or is_multipath_map(self._held[0])
+            self._stays = self._stays or is_multipath_map(self._held[0])
         elif self._slow:
             self.count_as_fast()
         _close(self._held)

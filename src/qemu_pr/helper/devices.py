@@ -84,7 +84,12 @@ def prepare(simulation: Simulation | None) -> Callable[[Device | None], Device]:
     return make
 
 
-def isolate_maps(prepare_process: Callable[[], None]) -> Device:
+def plain() -> Device:
+    """Make the device for what is neither a multipath map nor simulated."""
+    return ScsiDisk()
+
+
+def isolate_maps(prepare_process: Callable[[], None]) -> Isolated:
     """Start the process that forks for every command on a multipath map.
 
     Args:

@@ -8,9 +8,11 @@ processes, a few for all of them::
     the process that polls  -- the client's socket -->  a keeper
                             <-------- the end --------
 
-They come back as soon as their disk is fast again or their client has nothing to send. Most helpers
-never need a keeper. So they start with a process that waits, and forks one when it is needed: by
-then the helper itself has threads, and must not fork any more.
+They come back as soon as their disk is fast again, their client has nothing to send, or it sends a
+command for a multipath map: one process alone sees to it that a map gets one at a time.
+
+Most helpers never need a keeper. So they start with a process that waits, and forks one when it is
+needed: by then the helper itself has threads, and must not fork any more.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from qemu_pr.forked import end_with
 from qemu_pr.helper import StartError
 from qemu_pr.helper.baton import SWITCH
 from qemu_pr.helper.connection import Connection
+from qemu_pr.helper.stop_signals import allow_in_this_thread, block_in_this_thread
+from qemu_pr.protocol import CDB_SIZE, MAX_DATA_SIZE, Request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,9 +42,11 @@ if TYPE_CHECKING:
 COUNT = 4
 """How many keepers there are at most."""
 
-# What a keeper says of a connection: first that it has it, in the end one of the others.
-_TAKEN, _ENDED, _BACK = b"t", b"e", b"b"
+# What a keeper says of a connection: first that it has it, in the end one of the others. Behind
+# the last of them comes the request.
+_TAKEN, _ENDED, _FAST, _IDLE, _LEFT_OVER = b"t", b"e", b"f", b"i", b"l"
 
+_SIZE_MAX = 1 + CDB_SIZE + MAX_DATA_SIZE
 _ANCILLARY_SIZE = socket.CMSG_SPACE(struct.calcsize("2i"))
 
 
@@ -56,7 +62,7 @@ class Keepers:
     """The keepers, none of which has been forked yet. Safe in any thread.
 
     Args:
-        device: What carries out commands, in the keepers, too.
+        device: What carries out commands in the keepers; none on multipath maps.
         events: Where to report what happens.
         request_timeout: How long a client may take to send a request, in seconds.
         prepare: Called in the process that waits, at once.
@@ -78,7 +84,10 @@ class Keepers:
         self._lock = allocate_lock()
         self._keepers: dict[int, _Keeper] = {}
         self._has_failed = False
-        self._orders, orders = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self._orders, orders = _pair()
+        except OSError as error:
+            raise _cannot_start(error) from None
 
         def live_as(number: int, channel: socket.socket) -> None:
             orders.close()
@@ -90,11 +99,14 @@ class Keepers:
             prepare()
             _fork_on_order(orders, live_as)
 
+        block_in_this_thread()  # or that process would count them, too
         try:
             if os.fork() == 0:
                 end_with(live)
         except OSError as error:
-            raise StartError(f"cannot start the process for slow disks: {error.strerror}") from None
+            raise _cannot_start(error) from None
+        finally:
+            allow_in_this_thread()
         orders.close()
 
     def keep(self, connection: Connection) -> bool:
@@ -107,27 +119,34 @@ class Keepers:
             False if no keeper can.
         """
         try:
-            said = self._have_kept(connection)
+            said, passed = self._have_kept(connection)
         except OSError as error:
             if not self._has_failed:
                 self._events("pr_helper_keeper_fail", error.strerror)
             self._has_failed = True
+            connection.count_as_slow()
             return False
-        if said == _BACK:
+        self._has_failed = False
+        if said == _FAST:
             connection.count_as_fast()
+        elif said == _IDLE:
+            connection.count_as_slow()
         elif said == _ENDED:
             connection.ended = True
+        elif passed:  # left over
+            request = Request(said[1 : 1 + CDB_SIZE], said[1 + CDB_SIZE :])
+            connection.take_back(request, passed[0])
         else:
             connection.refuse("the process that kept it ended")
         return True
 
-    def _have_kept(self, connection: Connection) -> bytes:
+    def _have_kept(self, connection: Connection) -> tuple[bytes, list[int]]:
         """Hand a connection over; give the last that the keeper says of it, or nothing.
 
         Raises:
             OSError: It was not handed over.
         """
-        end, theirs = socket.socketpair()
+        end, theirs = _pair()
         try:
             try:
                 keeper = self._hand_over(connection, theirs)
@@ -136,7 +155,7 @@ class Keepers:
             try:
                 if end.recv(1) != _TAKEN:
                     raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-                return end.recv(1)
+                return _receive(end)
             finally:
                 with self._lock:
                     keeper.kept -= 1
@@ -145,26 +164,38 @@ class Keepers:
 
     def _hand_over(self, connection: Connection, end: socket.socket) -> _Keeper:
         with self._lock:
-            number, keeper = self._freest()
-            try:
-                _send(keeper.channel, b"\0", end.fileno(), connection.fileno())
-            except ConnectionError:  # it is gone
-                del self._keepers[number]
-                raise
-            keeper.kept += 1
-        return keeper
+            while True:
+                number, keeper = self._freest()
+                try:
+                    _send(keeper.channel, b"\0", end.fileno(), connection.fileno())
+                except ConnectionError:  # it has ended: try another
+                    del self._keepers[number]
+                else:
+                    keeper.kept += 1
+                    return keeper
 
     def _freest(self) -> tuple[int, _Keeper]:
         """Find the keeper that keeps the fewest; while all keep some, have another one forked."""
         if len(self._keepers) < COUNT and all(one.kept for one in self._keepers.values()):
             number = next(n for n in range(1, COUNT + 1) if n not in self._keepers)
-            channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            channel, theirs = _pair()
             try:
                 _send(self._orders, bytes((number,)), theirs.fileno())
+                self._keepers[number] = _Keeper(channel)
+            except ConnectionError:  # none can be forked any more
+                if not self._keepers:
+                    raise
             finally:
                 theirs.close()
-            self._keepers[number] = _Keeper(channel)
         return min(self._keepers.items(), key=lambda item: item[1].kept)
+
+
+def _cannot_start(error: OSError) -> StartError:
+    return StartError(f"cannot start the process for slow disks: {error.strerror}")
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def _send(channel: socket.socket, message: bytes, *descriptors: int) -> None:
@@ -172,25 +203,26 @@ def _send(channel: socket.socket, message: bytes, *descriptors: int) -> None:
     channel.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, passed)])
 
 
-def _receive(channel: socket.socket, count: int) -> tuple[bytes, list[socket.socket]]:
-    """Receive a message and its sockets: all of them or none. No message at the end."""
-    message, ancillary, _, _ = channel.recvmsg(1, _ANCILLARY_SIZE, socket.MSG_CMSG_CLOEXEC)
+def _receive(channel: socket.socket) -> tuple[bytes, list[int]]:
+    """Receive a message and the descriptors that came with it, if all do. No message at the end."""
+    message, ancillary, result_flags, _ = channel.recvmsg(
+        _SIZE_MAX, _ANCILLARY_SIZE, socket.MSG_CMSG_CLOEXEC
+    )
     passed = [fd for _, _, data in ancillary for (fd,) in struct.iter_unpack("i", data)]
-    sockets = [socket.socket(fileno=fd) for fd in passed]
-    if len(sockets) < count:  # this process has as many open as it may
-        for one in sockets:
-            one.close()
-        sockets = []
-    return message, sockets
+    if result_flags & socket.MSG_CTRUNC:  # this process has as many open as it may
+        while passed:
+            os.close(passed.pop())
+    return message, passed
 
 
 def _fork_on_order(orders: socket.socket, live_as: Callable[[int, socket.socket], None]) -> None:
     """Fork a keeper for each order, until the process that gives them is gone."""
     while True:
-        message, channels = _receive(orders, 1)
+        message, passed = _receive(orders)
         if not message:
             return
-        for channel in channels:
+        for fd in passed:
+            channel = socket.socket(fileno=fd)
             try:
                 if os.fork() == 0:
                     end_with(lambda: live_as(message[0], channel))  # noqa: B023
@@ -212,20 +244,31 @@ def _keep_all(
             connection = Connection(connected, device, events, is_kept=True)
             end.send(_TAKEN)
             connection.keep(request_timeout)
-            end.send(_ENDED if connection.ended else _BACK)
-            connection.close()
+            _give_back(connection, end)
         except OSError:  # the process that waits for it is gone, and this one is about to go
             pass
         finally:
             end.close()
 
     while True:
-        message, sockets = _receive(channel, 2)
+        message, passed = _receive(channel)
         if not message:
             return
-        if sockets:
+        if passed:
+            end, connected = (socket.socket(fileno=fd) for fd in passed)
             try:
-                start_new_thread(keep, (sockets[0], sockets[1]))
-            except RuntimeError:  # no thread: whoever does not hear that it is taken, keeps it
-                for one in sockets:
-                    one.close()
+                start_new_thread(keep, (end, connected))
+            except (RuntimeError, MemoryError):  # whoever does not hear that it is taken, keeps it
+                end.close()
+                connected.close()
+
+
+def _give_back(connection: Connection, end: socket.socket) -> None:
+    """Say what became of a connection, once this process has none of it any more."""
+    connection.close()
+    if connection.left_over:
+        request, descriptor = connection.left_over
+        _send(end, _LEFT_OVER + request.cdb + request.data_out, descriptor)
+        os.close(descriptor)
+    else:
+        end.send(_ENDED if connection.ended else _IDLE if connection.is_slow else _FAST)

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
-    from qemu_pr.devices import Device
+    from qemu_pr.devices.isolated import Isolated
     from qemu_pr.helper.events import Events
     from qemu_pr.helper.listen import Listener
     from qemu_pr.helper.metrics import Metrics
@@ -142,15 +142,16 @@ def run(settings: Settings, events: Events) -> int:
         events("pr_helper_listen", listener.path or "the socket that systemd passed")
         privileges.drop(settings.user, settings.group)
         device = make_device(maps)
-        counted = None
+        file = None
         if settings.metrics is not None:
-            counted = metrics.Metrics(events)
+            file = metrics.MetricsFile(settings.metrics, settings.metrics_interval, events)
+            cleanups.append(file.stop)
         keepers = None
         if settings.simulation is None:  # a simulated disk is no slower than its process
-            keepers = _start_keepers(settings, listener, device, events, counted)
-        if settings.metrics is not None and counted:
-            file = metrics.MetricsFile(settings.metrics, settings.metrics_interval, counted, events)
-            cleanups.append(file.stop)
+            counted = file.metrics if file else None
+            keepers = _start_keepers(settings, listener, maps, counted, events)
+        if file:
+            file.start()
         if ready:
             ready()
         limits = (settings.max_connections, settings.request_timeout, settings.allowed_users)
@@ -161,20 +162,26 @@ def run(settings: Settings, events: Events) -> int:
 
 
 def _start_keepers(
-    settings: Settings, listener: Listener, device: Device, events: Events, counted: Metrics | None
+    settings: Settings,
+    listener: Listener,
+    maps: Isolated | None,
+    metrics: Metrics | None,
+    events: Events,
 ) -> Keepers:
     def prepare() -> None:
         listener.socket.close()  # whoever stops the helper wants its socket gone
+        if maps:
+            maps.leave()
         if settings.daemon:
             from qemu_pr.helper.daemonize import detach
 
             detach()
 
     def begin(number: int) -> None:
-        if counted:
-            counted.count_apart(number)
+        if metrics:
+            metrics.count_apart(number)
 
-    return Keepers(device, events, settings.request_timeout, prepare, begin)
+    return Keepers(devices.plain(), events, settings.request_timeout, prepare, begin)
 
 
 def _prepare_for_maps(settings: Settings) -> None:

@@ -77,13 +77,13 @@ _COMMAND_COLUMNS = [
     for action, status in product((*actions.values(), _OTHER), (*_STATUSES.values(), _OTHER))
 ]
 
-# What is counted: events, commands, how many of them took up to each bound and above the last, and
-# all their seconds.
+# What is counted: commands, how many of them took up to each bound and above the last, all their
+# seconds, and events. These come last: who reads replies before requests sees no reply too many.
 _COLUMNS: tuple[object, ...] = (
-    *_EVENTS,
     *_COMMAND_COLUMNS,
     *product(_COMMANDS, range(len(BOUNDS) + 1)),
     *product(_COMMANDS, ("seconds",)),
+    *_EVENTS,
 )
 _COLUMN = {key: number for number, key in enumerate(_COLUMNS)}
 _ROWS = 1 + keepers.COUNT
@@ -116,6 +116,9 @@ class Metrics:
             number: This process' number, 1 to `keepers.COUNT`.
         """
         self._row = number * len(_COLUMNS)
+        # Commands of a process that died with this number are not in progress any more.
+        answered = sum(self._values[self._row + _COLUMN[key]] for key in _COMMAND_COLUMNS)
+        self._values[self._row + _COLUMN["pr_helper_request"]] = answered
 
     def render(self, *, up: bool = True) -> str:
         """Give all of it in the text format.
@@ -209,26 +212,36 @@ class MetricsFile:
     Args:
         path: The file, absolute.
         interval: After how many seconds it is written anew.
-        metrics: The metrics.
-        events: Told when the file cannot be written.
+        events: What is counted; told, too, when the file cannot be written.
 
     Raises:
-        StartError: It cannot be written, or the system gives this process no further thread.
+        StartError: It cannot be written.
+
+    Attributes:
+        metrics: What it is written from.
     """
 
-    def __init__(self, path: str, interval: float, metrics: Metrics, events: Events) -> None:
+    def __init__(self, path: str, interval: float, events: Events) -> None:
         self._path = path
         self._interval = interval
         self._events = events
-        self._metrics = metrics
+        self.metrics = Metrics(events)
         self._lock = allocate_lock()
         self._is_stopped = False
         self._has_failed = False
         try:
-            self._replace(self._metrics.render())
-            start_new_thread(self._live, ())
+            self._replace(self.metrics.render())
         except OSError as error:
             raise StartError(f"cannot write metrics to '{path}': {error.strerror}") from None
+
+    def start(self) -> None:
+        """Write it anew from now on, in a thread of its own.
+
+        Raises:
+            StartError: The system gives this process no further thread.
+        """
+        try:
+            start_new_thread(self._live, ())
         except RuntimeError:
             raise StartError("the system allows no further thread; see ulimit -u") from None
 
@@ -248,7 +261,7 @@ class MetricsFile:
 
     def _write(self, *, up: bool) -> None:
         try:
-            self._replace(self._metrics.render(up=up))
+            self._replace(self.metrics.render(up=up))
             self._has_failed = False
         except OSError as error:
             if not self._has_failed:

@@ -58,5 +58,10 @@ def block_in_this_thread() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
 
+def allow_in_this_thread() -> None:
+    """End that; those that came meanwhile come now."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
 def _ignore(_signal: int, _frame: object) -> None:
     """Only the byte that Python writes into the pipe counts."""
