@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qemu_pr.helper.audit.log_file import LogFile
-from qemu_pr.helper.events import Events
+from qemu_pr.helper.events import EVENTS, QUIET, Events
 from requirements import require
 
 
@@ -60,8 +60,10 @@ def test_if_no_new_file_can_be_made_lines_go_to_the_old_one(path, tmp_path):
     assert Path(f"{tmp_path}-moved/audit.log").read_text() == "one\n"
 
 
-def test_a_line_that_was_cut_does_not_spoil_the_next_one_and_lost_ones_are_counted(path, capsys):
-    log = LogFile(str(path), Events())
+def test_a_line_that_was_cut_does_not_spoil_the_next_one_and_lost_ones_are_counted(path):
+    reader, writer = os.pipe()  # no limit counts there
+    events = Events(QUIET, traced=EVENTS, trace_file=os.fdopen(writer, "w"))
+    log = LogFile(str(path), events)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5, limits[1]))
     try:
@@ -74,14 +76,15 @@ def test_a_line_that_was_cut_does_not_spoil_the_next_one_and_lost_ones_are_count
 
     assert path.read_text() == "one\nl\ntwo\n"
     assert (lost, log.lost) == (2, 0)
-    assert capsys.readouterr().err == (
-        f"qemu-pr-helper: cannot write to {path}: No space left on device;"
+    assert os.read(reader, 4096).decode() == (
+        f"pr_helper_audit_fail cannot write to {path}: No space left on device;"
         " commands are carried out unaudited\n"
-        f"qemu-pr-helper: {path} is written again; lines lost: 2\n"
+        f"pr_helper_audit_again {path} is written again; lines lost: 2\n"
     )
+    os.close(reader)
 
 
-def test_a_pipe_that_nobody_empties_holds_nobody_up(tmp_path, capsys):
+def test_a_pipe_that_nobody_empties_holds_nobody_up(tmp_path, capfd):
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -90,7 +93,7 @@ def test_a_pipe_that_nobody_empties_holds_nobody_up(tmp_path, capsys):
         log.append("x" * 1000)
     os.close(reader)
 
-    assert "Resource temporarily unavailable" in capsys.readouterr().err
+    assert "Resource temporarily unavailable" in capfd.readouterr().err
 
 
 def test_lines_of_several_threads_do_not_mix_while_the_file_is_rotated(path, tmp_path):

@@ -32,7 +32,7 @@ def test_who_listens_hears_the_values_whatever_is_logged():
     assert heard == [7, -7]
 
 
-def test_a_listener_that_fails_stops_neither_the_event_nor_the_others(capsys):
+def test_a_listener_that_fails_stops_neither_the_event_nor_the_others(capfd):
     events = Events(NORMAL)
     heard = []
     events.listen("pr_helper_close", {}.__getitem__)
@@ -40,16 +40,16 @@ def test_a_listener_that_fails_stops_neither_the_event_nor_the_others(capsys):
     events("pr_helper_close", 7)
 
     assert heard == [7]
-    assert capsys.readouterr().err == (
+    assert capfd.readouterr().err == (
         "qemu-pr-helper: a defect in the helper: pr_helper_close was not recorded: KeyError(7)\n"
     )
 
 
-def test_what_a_client_chooses_cannot_break_a_line(capsys):
+def test_what_a_client_chooses_cannot_break_a_line(capfd):
     events = Events(NORMAL)
     events("pr_helper_command_fail", 7, "/dev/x\n<3>\x1b[2J\udcff", "gone")
 
-    assert capsys.readouterr().err == (
+    assert capfd.readouterr().err == (
         r"qemu-pr-helper: client 7: /dev/x\n<3>\x1b[2J\udcff: gone" "\n"
     )
 

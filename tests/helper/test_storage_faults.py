@@ -72,6 +72,18 @@ def test_a_full_disk_under_the_log_does_no_harm(path, regular):
         assert terminated(process) == ""
 
 
+@pytest.mark.parametrize("log", [("-vv",), ("-T", "*"), ("--audit", "-")], ids=" ".join)
+def test_a_log_that_nobody_reads_holds_nobody_up(path, regular, log):
+    """Its pipe has room for 64 kB."""
+    with started(PYTHON_HELPER, path, *log) as process, Client(path) as client:
+        for _ in range(1000):
+            assert client.command(REGISTER, regular, bytes(24)).status == CHECK_CONDITION
+        text = terminated(process)
+
+    assert 32_000 < len(text) <= 65_536
+    assert text.endswith("\n")
+
+
 @pytest.mark.parametrize("how", [(), ("-d",)], ids=["in the foreground", "in the background"])
 def test_a_full_disk_under_the_pid_file_is_an_error_at_the_start(path, folder, how):
     result = run(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 
 TYPE_CHECKING = False
@@ -128,12 +129,24 @@ def journal_prefix(priority: int) -> str:
     return f"<{priority}>" if journal == f"{status.st_dev}:{status.st_ino}" else ""
 
 
+def has_room(fd: int) -> bool:
+    """Tell whether a line can be written at once: into a pipe that is full it cannot.
+
+    Args:
+        fd: Where to. It may be another program's, too, so it is not made to never wait.
+    """
+    poller = select.poll()
+    poller.register(fd, select.POLLOUT)
+    return bool(poller.poll(0))
+
+
 def _write(file: TextIO | None, line: str) -> None:
     # A log that nobody reads, or a full disk, is no reason to stop serving. Without a file
     # descriptor 2 there is no sys.stderr.
     if file is not None:
         try:
-            file.write(line)
-            file.flush()
+            if has_room(file.fileno()):
+                file.write(line)
+                file.flush()
         except (OSError, ValueError):
             pass

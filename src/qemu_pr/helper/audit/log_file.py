@@ -7,6 +7,7 @@ import os
 from _thread import allocate_lock
 
 from qemu_pr.helper import StartError
+from qemu_pr.helper.events import has_room
 from qemu_pr.helper.same_file import is_at
 
 TYPE_CHECKING = False
@@ -74,6 +75,8 @@ class LogFile:
         return self._path or "standard error"
 
     def _write(self, line: bytes) -> None:
+        if not has_room(self._fd):
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         data = b"\n" + line if self._is_torn else line
         written = os.write(self._fd, data)
         self._is_torn = written < len(data)
