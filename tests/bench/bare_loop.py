@@ -1,7 +1,7 @@
 """What Python can do at most: a loop that answers each request the same, and has no other duty.
 
 It polls, carries out one fixed SCSI command, and replies. It checks nothing, keeps no client from
-another, and fails at the first error; so no helper in Python is faster than this.
+another, and fails at the first error; so with many clients no helper in Python is faster.
 """
 
 import _socket as socket
