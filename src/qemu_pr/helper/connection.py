@@ -25,8 +25,9 @@ IDLE_AFTER = 1
 SLOW = 100e-6
 """From how many seconds on a command counts as slow: about what it costs to change threads."""
 
-# A thread that is not scheduled makes a fast disk look slow, but not often in a row.
-_COUNTS_TWICE = 1e-3  # seconds
+# A thread that is not scheduled makes a fast disk look slow, but not often in a row. A command that
+# takes very long counts as three: to be wrong costs little beside it.
+_VERY_SLOW = 1e-3  # seconds
 _SLOW_IN_A_ROW = 3
 _SLOW_FOR_LONG = 6
 
@@ -274,7 +275,7 @@ class Connection:
             self._device, self._held[0], request, self.client, self.user, self._events
         )
         if (took := monotonic() - began) > SLOW:
-            self._slow += 1 if took < _COUNTS_TWICE else 2
+            self._slow += 1 if took < _VERY_SLOW else _SLOW_IN_A_ROW
             self.is_slow = self._slow >= _SLOW_IN_A_ROW
             self._stays = self._stays or is_multipath_map(self._held[0])
         elif self._slow:
