@@ -119,6 +119,10 @@ def status_of(pid: int) -> dict[str, str]:
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
+def children_of(pid: int) -> list[int]:
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
 def descriptors_of(pid: int) -> list[str]:
     return sorted(os.listdir(f"/proc/{pid}/fd"), key=int)
 

@@ -10,19 +10,20 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from helper_process import (
     GOOD,
     PYTHON_HELPER,
     Client,
     cdb,
+    children_of,
     listens,
     started,
     status_of,
     terminated,
     wait_for,
 )
+from prometheus_text import values
 from qemu_pr.helper import keepers
 
 SLOW_DEVICE_HELPER = (sys.executable, str(Path(__file__).with_name("slow_device_helper.py")))
@@ -85,10 +86,6 @@ def exists(process: int) -> bool:
         return status_of(process)["State"][0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def children_of(process: int) -> list[int]:
-    return list(map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split()))
 
 
 # Where a connection goes
@@ -244,18 +241,14 @@ def test_commands_are_counted_wherever_they_were_carried_out(path, folder, disk)
                 carried_out_by(client, disk) for client in (first, second) for _ in range(SOON)
             }
         terminated(process)
-    values = {
-        (sample.name, *sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(file.read_text())
-        for sample in family.samples
-    }
+    found = values(file.read_text())
 
-    total = values["qemu_pr_helper_commands_total", "PERSISTENT RESERVE IN", "READ KEYS", "GOOD"]
+    total = found["commands_total", "PERSISTENT RESERVE IN", "READ KEYS", "GOOD"]
     assert total == sent
     assert len(processes) > 1
-    assert values["qemu_pr_helper_command_duration_seconds_count", "PERSISTENT RESERVE IN"] == total
-    assert values["qemu_pr_helper_commands_in_progress",] == 0
-    assert values["qemu_pr_helper_connections",] == 0
+    assert found["command_duration_seconds_count", "PERSISTENT RESERVE IN"] == total
+    assert found["commands_in_progress",] == 0
+    assert found["connections",] == 0
 
 
 def test_commands_are_audited_wherever_they_were_carried_out(path, folder, disk):

@@ -8,8 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from prometheus_client import Metric
-from prometheus_client.parser import text_string_to_metric_families
 
 from helper_process import (
     PIPE_DEVICE_HELPER,
@@ -23,6 +21,7 @@ from helper_process import (
     terminated,
     wait_for,
 )
+from prometheus_text import families, values
 from qemu_pr.helper.carry_out import CarriedOut
 from qemu_pr.helper.events import Events
 from qemu_pr.helper.metrics import BOUNDS, METRICS, Metrics
@@ -37,19 +36,6 @@ OFTEN = ("--metrics-interval", "0.01")
 @pytest.fixture
 def file(folder: Path) -> Path:
     return folder / "qemu-pr-helper.prom"
-
-
-def families(text: str) -> dict[str, Metric]:
-    return {family.name: family for family in text_string_to_metric_families(text)}
-
-
-def values(text: str) -> dict[tuple[str, ...], float]:
-    """The samples by name, without its prefix, and by the values of their labels."""
-    return {
-        (sample.name.removeprefix("qemu_pr_helper_"), *sample.labels.values()): sample.value
-        for family in families(text).values()
-        for sample in family.samples
-    }
 
 
 def carried_out(opcode: int, action: int, status: int, seconds: float) -> CarriedOut:

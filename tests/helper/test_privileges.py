@@ -15,6 +15,7 @@ from helper_process import (
     PYTHON_HELPER,
     Client,
     cdb,
+    children_of,
     descriptors_of,
     run,
     started,
@@ -36,10 +37,6 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def privileges(pid: int) -> dict[str, str]:
     status = status_of(pid)
     return {name: status[name] for name in ("Uid", "Gid", "Groups", *CAPABILITIES)}
-
-
-def children_of(pid: int) -> list[int]:
-    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 def ordinary_user(*command: str) -> tuple[str, ...]:
