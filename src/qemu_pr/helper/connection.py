@@ -96,8 +96,7 @@ class Connection:
         self._events = events
         self._reader = RequestReader(after_handshake=is_kept)
         self._held: list[int] = []  # the descriptors of the request that is being read
-        self._is_kept = is_kept
-        self._stays = False
+        self._is_kept = self._stays = is_kept  # no other process may keep it
         self.left_over: tuple[Request, int] | None = None
         self._slow = _SLOW_IN_A_ROW if is_kept else 0
         self.is_slow = is_kept
@@ -155,7 +154,7 @@ class Connection:
                 self.refuse_if_late(request_timeout, monotonic())
             elif not came:
                 break
-            elif self._slow >= _SLOW_FOR_LONG and not (self._is_kept or self._stays):
+            elif self._slow >= _SLOW_FOR_LONG and not self._stays:
                 return not self.ended
         return False
 

@@ -71,11 +71,11 @@ _EVENTS = (
     "pr_helper_request",
 )
 
-_COMMAND_COLUMNS = [
+_COMMAND_COLUMNS = sorted(
     (opcode, action, status)
     for opcode, actions in _ACTIONS.items()
     for action, status in product((*actions.values(), _OTHER), (*_STATUSES.values(), _OTHER))
-]
+)
 
 # What is counted: commands, how many of them took up to each bound and above the last, all their
 # seconds, and events. These come last: who reads replies before requests sees no reply too many.
@@ -167,7 +167,7 @@ class Metrics:
                 f'{{command="{_COMMANDS[opcode][0]}",service_action="{action}",status="{status}"}}',
                 counts[opcode, action, status],
             )
-            for opcode, action, status in sorted(_COMMAND_COLUMNS)
+            for opcode, action, status in _COMMAND_COLUMNS
             if counts[opcode, action, status]
         ]
         in_progress = counts["pr_helper_request"] - sum(count for _, count in answered)

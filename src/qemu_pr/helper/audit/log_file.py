@@ -75,7 +75,7 @@ class LogFile:
         return self._path or "standard error"
 
     def _write(self, line: bytes) -> None:
-        if not has_room(self._fd):
+        if not self._path and not has_room(self._fd):  # other files were opened not to wait
             raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         data = b"\n" + line if self._is_torn else line
         written = os.write(self._fd, data)
