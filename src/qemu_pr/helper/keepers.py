@@ -26,7 +26,6 @@ import sys
 from _thread import allocate_lock, start_new_thread
 
 from qemu_pr.forked import end_with
-from qemu_pr.helper import StartError
 from qemu_pr.helper.baton import SWITCH
 from qemu_pr.helper.connection import Connection
 from qemu_pr.helper.stop_signals import allow_in_this_thread, block_in_this_thread
@@ -69,7 +68,7 @@ class Keepers:
         begin: Called in each keeper at once, with its number from 1 on.
 
     Raises:
-        StartError: The system refuses another process.
+        OSError: The system refuses another process.
     """
 
     def __init__(
@@ -84,10 +83,7 @@ class Keepers:
         self._lock = allocate_lock()
         self._keepers: dict[int, _Keeper] = {}
         self._has_failed = False
-        try:
-            self._orders, orders = _pair()
-        except OSError as error:
-            raise _cannot_start(error) from None
+        self._orders, orders = _pair()
 
         def live_as(number: int, channel: socket.socket) -> None:
             orders.close()
@@ -103,8 +99,6 @@ class Keepers:
         try:
             if os.fork() == 0:
                 end_with(live)
-        except OSError as error:
-            raise _cannot_start(error) from None
         finally:
             allow_in_this_thread()
         orders.close()
@@ -188,10 +182,6 @@ class Keepers:
             finally:
                 theirs.close()
         return min(self._keepers.items(), key=lambda item: item[1].kept)
-
-
-def _cannot_start(error: OSError) -> StartError:
-    return StartError(f"cannot start the process for slow disks: {error.strerror}")
 
 
 def _pair() -> tuple[socket.socket, socket.socket]:

@@ -172,16 +172,16 @@ def _start_keepers(
         listener.socket.close()  # whoever stops the helper wants its socket gone
         if maps:
             maps.leave()
-        if settings.daemon:
-            from qemu_pr.helper.daemonize import detach
-
-            detach()
+        _detach_daemon(settings)
 
     def begin(number: int) -> None:
         if metrics:
             metrics.count_apart(number)
 
-    return Keepers(devices.plain(), events, settings.request_timeout, prepare, begin)
+    try:
+        return Keepers(devices.plain(), events, settings.request_timeout, prepare, begin)
+    except OSError as error:
+        raise StartError(f"cannot start the process for slow disks: {error.strerror}") from None
 
 
 def _prepare_for_maps(settings: Settings) -> None:
@@ -189,6 +189,11 @@ def _prepare_for_maps(settings: Settings) -> None:
     privileges.drop(
         settings.user, settings.group, (privileges.CAP_SYS_RAWIO, privileges.CAP_SYS_ADMIN)
     )
+    _detach_daemon(settings)
+
+
+def _detach_daemon(settings: Settings) -> None:
+    """Let go of the terminal in a process that was forked before the daemon itself did."""
     if settings.daemon:
         from qemu_pr.helper.daemonize import detach
 
