@@ -3,8 +3,9 @@
 The life of a thread has three parts. First it stands by. When the thread that polls is held up by a
 disk, or finds a connection whose disk is known to be slow, the one that stands by takes over the
 polling, and starts the next one to stand by. And when it is itself held up, it keeps the connection
-that held it up, and ends when that is fast again, idle, or closed. So two threads serve fast disks,
-and one more serves each disk that is slow at the moment.
+that held it up, or has another process keep it (`qemu_pr.helper.keepers`), and ends when that is
+fast again, idle, or closed. So two threads serve fast disks, and there is one more for each disk
+that is slow at the moment.
 """
 
 from __future__ import annotations
