@@ -1,0 +1,60 @@
+"""Which block devices are told from their number alone; the lab has maps."""
+
+import fcntl
+import os
+
+import pytest
+
+from qemu_pr.devices import device_mapper
+
+
+@pytest.fixture
+def remembered(monkeypatch):
+    numbers: set[bytes] = set()
+    monkeypatch.setattr(device_mapper, "_with_fixed_major", numbers)
+    return numbers
+
+
+@pytest.fixture
+def loop():
+    try:
+        fd = os.open("/dev/loop0", os.O_RDWR)
+    except OSError as error:
+        pytest.skip(f"/dev/loop0: {error.strerror}")
+    yield fd
+    os.close(fd)
+
+
+def number_of(fd):
+    return fcntl.ioctl(fd, device_mapper._BLKGETDISKSEQ, bytes(8))
+
+
+def test_a_disk_with_a_fixed_major_number_is_remembered_by_its_own_number(remembered, loop):
+    answers = [device_mapper.is_multipath_map(loop) for _ in range(2)]
+
+    assert answers == [False, False]
+    assert remembered == {number_of(loop)}
+
+
+def test_a_disk_with_a_dynamic_major_number_is_never_remembered(remembered, loop, monkeypatch):
+    monkeypatch.setattr(device_mapper, "_FIRST_DYNAMIC_MAJOR", 0)
+
+    assert not device_mapper.is_multipath_map(loop)
+    assert not remembered
+
+
+def test_only_so_many_numbers_are_remembered(remembered, loop, monkeypatch):
+    monkeypatch.setattr(device_mapper, "_MOST_NUMBERS", 0)
+
+    assert not device_mapper.is_multipath_map(loop)
+    assert not remembered
+
+
+def test_what_is_no_block_device_is_no_map(remembered, tmp_path):
+    for path in ("/dev/null", tmp_path):
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            assert not device_mapper.is_multipath_map(fd)
+        finally:
+            os.close(fd)
+    assert not remembered
