@@ -35,25 +35,23 @@ class Simulation(Value):
 
 
 class ByKind:
-    """Sends each command to the device for the kind of file that it came with.
+    """Sends a command to one device if it came with a file of a kind, and else to another.
 
     Args:
-        kinds: What tells a kind from the descriptor, and its device; the first that fits counts.
+        is_kind: What tells the kind from the descriptor.
+        device: The device for that kind.
         others: The device for all else.
     """
 
-    def __init__(
-        self, kinds: tuple[tuple[Callable[[int], bool], Device], ...], others: Device
-    ) -> None:
-        self._kinds = kinds
+    def __init__(self, is_kind: Callable[[int], bool], device: Device, others: Device) -> None:
+        self._is_kind = is_kind
+        self._device = device
         self._others = others
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
         """Carry out one command; see `qemu_pr.devices.Device`."""
-        for is_kind, device in self._kinds:
-            if is_kind(fd):
-                return device.execute(fd, cdb, data_out)
-        return self._others.execute(fd, cdb, data_out)
+        device = self._device if self._is_kind(fd) else self._others
+        return device.execute(fd, cdb, data_out)
 
 
 def prepare(simulation: Simulation | None) -> Callable[[Device | None], Device]:
@@ -68,7 +66,7 @@ def prepare(simulation: Simulation | None) -> Callable[[Device | None], Device]:
         then. Raises `StartError` if STATE or the name cannot be used.
     """
     if simulation is None:
-        return lambda maps: ByKind(((is_multipath_map, maps),), ScsiDisk()) if maps else ScsiDisk()
+        return disks
 
     # The simulator and SQLite: not to be loaded where they are not asked for.
     from qemu_pr.devices.simulated import DEFAULT_INITIATOR, SimulatedDevice, SimulationError
@@ -78,15 +76,18 @@ def prepare(simulation: Simulation | None) -> Callable[[Device | None], Device]:
             simulated = SimulatedDevice(simulation.state, simulation.initiator or DEFAULT_INITIATOR)
         except SimulationError as error:
             raise StartError(str(error)) from None
-        kinds = ((_is_regular, simulated), *([(is_multipath_map, maps)] if maps else []))
-        return ByKind(kinds, ScsiDisk())
+        return ByKind(_is_regular, simulated, disks(maps))
 
     return make
 
 
-def plain() -> Device:
-    """Make the device for what is neither a multipath map nor simulated."""
-    return ScsiDisk()
+def disks(maps: Device | None = None) -> Device:
+    """Make the device for what is not simulated.
+
+    Args:
+        maps: The device for multipath maps; None: they are like other disks, or there are none.
+    """
+    return ByKind(is_multipath_map, maps, ScsiDisk()) if maps else ScsiDisk()
 
 
 def isolate_maps(prepare_process: Callable[[], None]) -> Isolated:

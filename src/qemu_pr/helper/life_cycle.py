@@ -179,7 +179,7 @@ def _start_keepers(
             metrics.count_apart(number)
 
     try:
-        return Keepers(devices.plain(), events, settings.request_timeout, prepare, begin)
+        return Keepers(devices.disks(), events, settings.request_timeout, prepare, begin)
     except OSError as error:
         raise StartError(f"cannot start the process for slow disks: {error.strerror}") from None
 
