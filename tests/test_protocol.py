@@ -103,7 +103,7 @@ def test_any_chunking_of_a_reply_gives_the_completion_cut_to_what_the_client_tak
     request, status, sense, returned, data
 ):
     reader = ReplyReader(request)
-    stream = encode_reply(request, Completion(status, sense, returned))
+    stream = encode_reply(request.cdb, Completion(status, sense, returned))
     completion = None
 
     while stream:
@@ -120,21 +120,23 @@ def test_any_chunking_of_a_reply_gives_the_completion_cut_to_what_the_client_tak
 
 
 def test_a_reply_has_status_and_size_big_endian_and_96_bytes_of_sense():
-    reply = encode_reply(READ_KEYS, Completion(Status.GOOD, b"", b"keys"))
+    reply = encode_reply(READ_KEYS.cdb, Completion(Status.GOOD, b"", b"keys"))
 
     assert reply == b"\0\0\0\0" + b"\0\0\0\4" + bytes(96) + b"keys"
 
 
 def test_persistent_reserve_out_never_returns_data():
-    assert len(encode_reply(REGISTER, Completion(Status.GOOD, b"", b"stray"))) == 104
+    assert len(encode_reply(REGISTER.cdb, Completion(Status.GOOD, b"", b"stray"))) == 104
 
 
 def test_data_of_a_failed_command_is_not_sent():
-    assert len(encode_reply(READ_KEYS, Completion(Status.CHECK_CONDITION, b"", b"stray"))) == 104
+    failed = Completion(Status.CHECK_CONDITION, b"", b"stray")
+
+    assert len(encode_reply(READ_KEYS.cdb, failed)) == 104
 
 
 def test_sense_longer_than_96_bytes_is_cut():
-    reply = encode_reply(READ_KEYS, Completion(Status.CHECK_CONDITION, bytes(range(120))))
+    reply = encode_reply(READ_KEYS.cdb, Completion(Status.CHECK_CONDITION, bytes(range(120))))
 
     assert reply[8:] == bytes(range(96))
 

@@ -84,16 +84,16 @@ class Request(Value):
         return self.cdb + self.data_out
 
 
-def encode_reply(request: Request, completion: Completion) -> bytes:
+def encode_reply(cdb: bytes, completion: Completion) -> bytes:
     """Encode what a request came to, for the client.
 
     Args:
-        request: The request; data is cut to its allocation length, and OUT never returns any.
+        cdb: The request's; data is cut to its allocation length, and OUT never returns any.
         completion: What the device answered; of its sense data the first 96 bytes are sent.
     """
     data = b""
-    if completion.status == codes.GOOD and request.cdb[0] == PERSISTENT_RESERVE_IN:
-        data = completion.data[: request.data_size]
+    if completion.data and completion.status == codes.GOOD and cdb[0] == PERSISTENT_RESERVE_IN:
+        data = completion.data[: cdb[7] << 8 | cdb[8]]
     return _REPLY_HEAD.pack(completion.status, len(data), completion.sense) + data
 
 
@@ -162,10 +162,7 @@ class RequestReader(_PartReader):
         Raises:
             ProtocolError: The client broke the protocol.
         """
-        if self.is_idle:
-            if descriptors == 1 and len(data) == CDB_SIZE and not _data_out_size(data):
-                return Request(data)  # nothing has to be remembered: the most frequent case
-            self.is_idle = False
+        self.is_idle = False
         if self.takes_descriptor:
             self._descriptors += descriptors
             if self._descriptors > 1:

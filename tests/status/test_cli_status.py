@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from qemu_pr.protocol import CDB_SIZE, HANDSHAKE, Request, encode_reply
+from qemu_pr.protocol import CDB_SIZE, HANDSHAKE, encode_reply
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.commands import OutServiceAction as Out
 from qemu_pr.scsi.commands import ReservationType as Type
@@ -82,7 +82,7 @@ def answering(path: str, completion: Completion) -> AbstractContextManager[None]
 
     def serve(connection: socket.socket) -> None:
         while cdb := connection.recv(CDB_SIZE):
-            connection.sendall(encode_reply(Request(cdb), completion))
+            connection.sendall(encode_reply(cdb, completion))
 
     return served(path, serve)
 

@@ -7,6 +7,7 @@ import os
 from time import monotonic
 
 from qemu_pr.devices import FAILED, DeviceError
+from qemu_pr.protocol import Request
 from qemu_pr.scsi.codes import PERSISTENT_RESERVE_OUT
 from qemu_pr.scsi.completion import Completion
 from qemu_pr.scsi.sense import INVALID_OPERATION_CODE
@@ -15,7 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qemu_pr.devices import Device
     from qemu_pr.helper.events import Events
-    from qemu_pr.protocol import Request
 
 
 class CarriedOut:
@@ -65,14 +65,21 @@ class CarriedOut:
 
 
 def carry_out(
-    device: Device, fd: int, request: Request, client: int, user: int, events: Events
+    device: Device,
+    fd: int,
+    cdb: bytes,
+    data_out: bytes,
+    client: int,
+    user: int,
+    events: Events,
 ) -> Completion:
     """Carry out a request; whatever goes wrong becomes sense data.
 
     Args:
         device: Where to.
         fd: The descriptor that came with the request; the caller closes it.
-        request: The request.
+        cdb: 16 bytes, as the client sent them.
+        data_out: The parameter list, or nothing.
         client: The process that sent it, for the log.
         user: That process's user ID.
         events: Where to report what happens.
@@ -80,12 +87,12 @@ def carry_out(
     is_heard = "pr_helper_reply" in events.heard
     began = monotonic() if is_heard else 0.0
     if "pr_helper_request" in events.heard:
-        events("pr_helper_request", client, request.cdb.hex(), len(request.data_out))
+        events("pr_helper_request", client, cdb.hex(), len(data_out))
     try:
-        if request.cdb[0] == PERSISTENT_RESERVE_OUT and _is_read_only(fd):
+        if cdb[0] == PERSISTENT_RESERVE_OUT and _is_read_only(fd):
             completion = Completion.check_condition(INVALID_OPERATION_CODE)
         else:
-            completion = device.execute(fd, request.cdb, request.data_out)
+            completion = device.execute(fd, cdb, data_out)
     except DeviceError as error:
         events("pr_helper_command_fail", client, path_of(fd), error)
         completion = error.completion
@@ -94,6 +101,7 @@ def carry_out(
         completion = FAILED
     if is_heard:
         seconds = monotonic() - began
+        request = Request(cdb, data_out)
         events("pr_helper_reply", CarriedOut(client, user, fd, request, completion, seconds))
     return completion
 

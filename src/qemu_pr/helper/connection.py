@@ -9,7 +9,16 @@ from time import monotonic
 
 from qemu_pr.devices.device_mapper import is_multipath_map
 from qemu_pr.helper.carry_out import carry_out
-from qemu_pr.protocol import HANDSHAKE, ProtocolError, RequestReader, encode_reply
+from qemu_pr.protocol import (
+    CDB_SIZE,
+    HANDSHAKE,
+    MAX_DATA_SIZE,
+    ProtocolError,
+    Request,
+    RequestReader,
+    encode_reply,
+)
+from qemu_pr.scsi.codes import PERSISTENT_RESERVE_IN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +26,6 @@ if TYPE_CHECKING:
 
     from qemu_pr.devices import Device
     from qemu_pr.helper.events import Events
-    from qemu_pr.protocol import Request
 
 IDLE_AFTER = 1
 """How long `Connection.advance` waits for a client, in seconds."""
@@ -33,9 +41,13 @@ _SLOW_FOR_LONG = 6
 
 _TAKES_NO_REPLIES = "it does not take its replies"
 
+_MAX_DATA_SIZE = MAX_DATA_SIZE.to_bytes(2, "big")
+
 # A message carries 253 descriptors at most (SCM_MAX_FD). With room for all of them none is lost,
 # and every one can be closed.
 _ANCILLARY_SIZE = socket.CMSG_SPACE(struct.calcsize("253i"))
+_ONE_DESCRIPTOR = struct.Struct("i")
+_CTRUNC = socket.MSG_CTRUNC
 _RECEIVE = socket.MSG_CMSG_CLOEXEC
 _RECEIVE_NOW = socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
 
@@ -181,6 +193,18 @@ class Connection:
             self._end()
             return True
         try:
+            if (
+                reader.is_idle
+                and len(data) == CDB_SIZE
+                and data[0] == PERSISTENT_RESERVE_IN
+                and data[7:9] <= _MAX_DATA_SIZE
+                and ancillary
+                and len(ancillary[0][2]) == _ONE_DESCRIPTOR.size
+                and not result_flags & _CTRUNC
+            ):  # nearly every request: nothing of it has to be kept until more comes
+                (descriptor,) = _ONE_DESCRIPTOR.unpack(ancillary[0][2])
+                self._answer(data, b"", descriptor)
+                return True
             count = 0
             if ancillary:  # SCM_RIGHTS: no socket option asks for anything else
                 descriptors = memoryview(ancillary[0][2]).cast("i").tolist()
@@ -189,12 +213,12 @@ class Connection:
                     self._held += descriptors
                 else:
                     _close(descriptors)
-            if result_flags & socket.MSG_CTRUNC:  # this process has as many open as it may
+            if result_flags & _CTRUNC:  # this process has as many open as it may
                 raise ProtocolError("its descriptors do not fit into the helper any more")
             if not data:
                 self._end()
             elif request := reader.feed(data, count):
-                self._answer(request)
+                self._answer(request.cdb, request.data_out, self._held.pop())
                 self.half_sent_since = 0.0
             elif reader.is_idle:
                 self.half_sent_since = 0.0
@@ -257,30 +281,33 @@ class Connection:
             descriptor: What came with it; closed here.
         """
         self._stays = True
-        self._held = [descriptor]
         try:
-            self._answer(request)
+            self._answer(request.cdb, request.data_out, descriptor)
         except BlockingIOError:
             self.refuse(_TAKES_NO_REPLIES)
         except OSError:
             self._end()
 
-    def _answer(self, request: Request) -> None:
-        if self._is_kept and is_multipath_map(self._held[0]):
-            self.left_over = request, self._held.pop()
+    def _answer(self, cdb: bytes, data_out: bytes, descriptor: int) -> None:
+        """Carry out a request, close the descriptor that came with it, and reply."""
+        if self._is_kept and is_multipath_map(descriptor):
+            self.left_over = Request(cdb, data_out), descriptor
             return
         began = monotonic()
         completion = carry_out(
-            self._device, self._held[0], request, self.client, self.user, self._events
+            self._device, descriptor, cdb, data_out, self.client, self.user, self._events
         )
         if (took := monotonic() - began) > SLOW:
             self._slow += 1 if took < _VERY_SLOW else _SLOW_IN_A_ROW
             self.is_slow = self._slow >= _SLOW_IN_A_ROW
-            self._stays = self._stays or is_multipath_map(self._held[0])
+            self._stays = self._stays or is_multipath_map(descriptor)
         elif self._slow:
             self.count_as_fast()
-        _close(self._held)
-        reply = encode_reply(request, completion)
+        try:
+            os.close(descriptor)
+        except OSError:  # Linux has closed it even so
+            pass
+        reply = encode_reply(cdb, completion)
         if self._socket.send(reply, socket.MSG_DONTWAIT) < len(reply):
             raise BlockingIOError
 

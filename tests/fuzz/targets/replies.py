@@ -40,7 +40,7 @@ def check(data: bytes) -> None:
     assert len(completion.data) <= (request.data_size if returns_data else 0)
     assert len(completion.sense) == (SENSE_SIZE if completion.status == 2 else 0)
     assert 0 <= completion.status <= 0xFF
-    again, _ = _read(request, encode_reply(request, completion), MAX_DATA_SIZE)
+    again, _ = _read(request, encode_reply(request.cdb, completion), MAX_DATA_SIZE)
     assert again == completion
 
 
