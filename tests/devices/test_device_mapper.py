@@ -2,10 +2,12 @@
 
 import fcntl
 import os
+import resource
+from contextlib import contextmanager
 
 import pytest
 
-from qemu_pr.devices import device_mapper
+from qemu_pr.devices import DeviceError, device_mapper
 
 
 @pytest.fixture
@@ -23,6 +25,16 @@ def loop():
         pytest.skip(f"/dev/loop0: {error.strerror}")
     yield fd
     os.close(fd)
+
+
+@contextmanager
+def no_further_descriptor():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def number_of(fd):
@@ -58,3 +70,21 @@ def test_what_is_no_block_device_is_no_map(remembered, tmp_path):
         finally:
             os.close(fd)
     assert not remembered
+
+
+def test_out_of_descriptors_a_map_is_not_taken_for_a_disk(remembered, loop, monkeypatch):
+    monkeypatch.setattr(device_mapper, "_FIRST_DYNAMIC_MAJOR", 0)
+
+    with (
+        no_further_descriptor(),
+        pytest.raises(DeviceError, match="dm/uuid: Too many open files"),
+    ):
+        device_mapper.is_multipath_map(loop)
+
+
+def test_without_sysfs_a_map_is_not_taken_for_a_disk(remembered, loop, monkeypatch, tmp_path):
+    monkeypatch.setattr(device_mapper, "_FIRST_DYNAMIC_MAJOR", 0)
+    monkeypatch.setattr(device_mapper, "_directory", lambda _: f"{tmp_path}/sys")
+
+    with pytest.raises(DeviceError, match="sys/dm/uuid: No such file or directory"):
+        device_mapper.is_multipath_map(loop)

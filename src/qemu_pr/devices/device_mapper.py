@@ -1,8 +1,11 @@
 """What sysfs tells of the device-mapper device behind a descriptor."""
 
+import errno
 import os
 import stat
 from fcntl import ioctl
+
+from qemu_pr.devices import DeviceError
 
 _MAP = b"mpath-"  # how libmultipath begins a multipath map's UUID
 
@@ -24,6 +27,9 @@ def is_multipath_map(fd: int) -> bool:
     """Tell from the descriptor alone whether it is open on a multipath map.
 
     Other device-mapper devices are none, nor are partitions of a map.
+
+    Raises:
+        DeviceError: Linux does not tell. To take it for a disk could reserve one path alone.
     """
     try:
         number = ioctl(fd, _BLKGETDISKSEQ, _ROOM)
@@ -38,14 +44,23 @@ def is_multipath_map(fd: int) -> bool:
         if number and len(_with_fixed_major) < _MOST_NUMBERS:
             _with_fixed_major.add(number)
         return False
+    uuid = f"{_directory(status.st_rdev)}/dm/uuid"
     try:
-        uuid = os.open(f"{_directory(status.st_rdev)}/dm/uuid", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # no device-mapper device, or gone
-        return False
+        return _begins_with(uuid, _MAP)
+    except OSError as error:
+        if error.errno == errno.ENOENT and os.path.isdir(_directory(status.st_rdev)):
+            return False  # no device-mapper device
+        raise DeviceError(
+            f"nothing tells whether this is a multipath map: {uuid}: {error.strerror}"
+        ) from None
+
+
+def _begins_with(path: str, text: bytes) -> bool:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.read(uuid, len(_MAP)) == _MAP
+        return os.read(fd, len(text)) == text
     finally:
-        os.close(uuid)
+        os.close(fd)
 
 
 def paths(fd: int) -> list[str]:

@@ -7,6 +7,7 @@ import os
 import struct
 from time import monotonic
 
+from qemu_pr.devices import DeviceError
 from qemu_pr.devices.device_mapper import is_multipath_map
 from qemu_pr.helper.carry_out import carry_out
 from qemu_pr.protocol import (
@@ -290,7 +291,7 @@ class Connection:
 
     def _answer(self, cdb: bytes, data_out: bytes, descriptor: int) -> None:
         """Carry out a request, close the descriptor that came with it, and reply."""
-        if self._is_kept and is_multipath_map(descriptor):
+        if self._is_kept and _may_be_map(descriptor):
             self.left_over = Request(cdb, data_out), descriptor
             return
         began = monotonic()
@@ -300,7 +301,7 @@ class Connection:
         if (took := monotonic() - began) > SLOW:
             self._slow += 1 if took < _VERY_SLOW else _SLOW_IN_A_ROW
             self.is_slow = self._slow >= _SLOW_IN_A_ROW
-            self._stays = self._stays or is_multipath_map(descriptor)
+            self._stays = self._stays or _may_be_map(descriptor)
         elif self._slow:
             self.count_as_fast()
         try:
@@ -314,6 +315,13 @@ class Connection:
     def _end(self) -> None:
         self._events("pr_helper_close", self.client)
         self.ended = True
+
+
+def _may_be_map(fd: int) -> bool:
+    try:
+        return is_multipath_map(fd)
+    except DeviceError:  # whoever carries the command out says so
+        return True
 
 
 def _close(descriptors: list[int]) -> None:

@@ -1,0 +1,79 @@
+"""One connection, in this process: what no client can see."""
+
+import _socket
+import os
+import socket
+import struct
+import time
+
+import pytest
+
+from qemu_pr.devices import DeviceError
+from qemu_pr.helper import connection as module
+from qemu_pr.helper.connection import Connection
+from qemu_pr.helper.events import Events
+from qemu_pr.scsi.completion import GOOD
+
+READ_KEYS = bytes((0x5E, 0, 0, 0, 0, 0, 0, 0, 8)).ljust(16, b"\0")
+REGISTER = bytes((0x5F, 0, 0, 0, 0, 0, 0, 0, 24)).ljust(16, b"\0")
+
+
+class SlowDisk:
+    def execute(self, _fd, _cdb, _data_out):
+        time.sleep(2 * module.SLOW)
+        return GOOD
+
+
+def send(client, data, fd):
+    client.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", fd))])
+
+
+@pytest.fixture
+def no_sysfs(monkeypatch):
+    def is_multipath_map(_fd):
+        raise DeviceError("nothing tells")
+
+    monkeypatch.setattr(module, "is_multipath_map", is_multipath_map)
+
+
+@pytest.fixture
+def connect():
+    client, server = socket.socketpair()
+    connected = _socket.socket(fileno=server.detach())
+    yield client, lambda **how: Connection(connected, SlowDisk(), Events(0), **how)
+    connected.close()
+    client.close()
+
+
+@pytest.mark.parametrize("request_", [READ_KEYS, REGISTER + bytes(24)], ids=["in", "out"])
+def test_a_slow_command_on_what_may_be_a_map_is_answered(no_sysfs, connect, request_, tmp_path):
+    client, connection = connect[0], connect[1]()
+    connection.greet()
+    client.send(client.recv(4))
+    connection.advance(wait=False)
+    disk = os.open(tmp_path, os.O_TMPFILE | os.O_RDWR)
+    before = os.listdir("/proc/self/fd")
+
+    send(client, request_, disk)
+    while connection.advance(wait=False):
+        pass
+
+    assert len(client.recv(1024)) == 104
+    assert os.listdir("/proc/self/fd") == before
+    os.close(disk)
+
+
+@pytest.mark.parametrize("request_", [READ_KEYS, REGISTER + bytes(24)], ids=["in", "out"])
+def test_what_may_be_a_map_is_left_over_with_its_descriptor(no_sysfs, connect, request_, tmp_path):
+    client, connection = connect[0], connect[1](is_kept=True)
+    disk = os.open(tmp_path, os.O_TMPFILE | os.O_RDWR)
+
+    send(client, request_, disk)
+    while connection.advance(wait=False):
+        pass
+
+    request, descriptor = connection.left_over
+    assert request.encode() == request_
+    assert os.path.sameopenfile(descriptor, disk)
+    os.close(descriptor)
+    os.close(disk)
