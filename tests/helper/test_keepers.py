@@ -280,6 +280,37 @@ def test_the_end_of_a_keeper_costs_its_own_clients_a_connection_only(path, helpe
     assert "no process takes" not in log
 
 
+def test_a_keeper_that_does_not_answer_costs_a_client_a_delay_only(path, helper, disk):
+    with Client(path) as client, Client(path) as other:
+        keeper = kept(client, disk, helper.pid)
+        wait_until_idle(helper.pid)
+        os.kill(keeper, signal.SIGSTOP)
+        try:
+            assert {carried_out_by(client, disk) for _ in range(SOON)} == {helper.pid}
+            assert kept(other, disk, helper.pid) != keeper
+        finally:
+            os.kill(keeper, signal.SIGCONT)
+        assert {carried_out_by(client, disk) for _ in range(SOON)} == {helper.pid}
+
+
+def test_a_keeper_that_answers_again_is_used_again(path, helper, disk):
+    with Client(path) as client:
+        keeper = kept(client, disk, helper.pid)
+        wait_until_idle(helper.pid)
+        os.kill(keeper, signal.SIGSTOP)
+        for _ in range(SOON):
+            carried_out_by(client, disk)
+        os.kill(keeper, signal.SIGCONT)
+
+    with ExitStack() as stack:
+        clients = [stack.enter_context(Client(path)) for _ in range(6 * keepers.COUNT)]
+
+        def is_used() -> bool:
+            return keeper in {kept(client, disk, helper.pid) for client in clients}
+
+        wait_for(is_used, "the one that had stopped")
+
+
 def test_a_command_that_a_keeper_did_not_finish_is_not_in_progress_for_ever(path, folder, disk):
     file = folder / "pr.prom"
     options = ("--metrics", str(file), "--metrics-interval", "0.1")

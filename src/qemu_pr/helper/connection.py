@@ -152,6 +152,10 @@ class Connection:
         self._slow = 0
         self.is_slow = False
 
+    def stay(self) -> None:
+        """Have this process keep it, however slow its disk is."""
+        self._stays = True
+
     def keep(self, request_timeout: float) -> bool:
         """Advance as long as the disk is slow, and the client has something to send.
 

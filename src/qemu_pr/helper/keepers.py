@@ -21,6 +21,7 @@ import _socket as socket  # without enum
 import errno
 import os
 import resource
+import select
 import struct
 import sys
 from _thread import allocate_lock, start_new_thread
@@ -45,6 +46,9 @@ COUNT = 4
 # the last of them comes the request.
 _TAKEN, _ENDED, _FAST, _IDLE, _LEFT_OVER = b"t", b"e", b"f", b"i", b"l"
 
+_SOON = 1000  # milliseconds that a keeper has for the first of them
+_EACH_MISSED = 4  # connections
+
 _SIZE_MAX = 1 + CDB_SIZE + MAX_DATA_SIZE
 _ANCILLARY_SIZE = socket.CMSG_SPACE(struct.calcsize("2i"))
 
@@ -55,6 +59,12 @@ class _Keeper:
     def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
         self.kept = 0
+        self.missed = 0  # connections in a row for which it did not answer
+
+    @property
+    def load(self) -> int:
+        """How many connections it seems to keep; it gets one more if that is the least."""
+        return self.kept + self.missed * _EACH_MISSED
 
 
 class Keepers:
@@ -119,6 +129,8 @@ class Keepers:
                 self._events("pr_helper_keeper_fail", error.strerror)
             self._has_failed = True
             connection.count_as_slow()
+            if error.errno == errno.ETIMEDOUT:
+                connection.stay()  # once is enough to wait for
             return False
         self._has_failed = False
         if said == _FAST:
@@ -147,8 +159,15 @@ class Keepers:
             finally:
                 theirs.close()
             try:
+                answers = select.poll()
+                answers.register(end, select.POLLIN)
+                is_late = not answers.poll(_SOON)
+                keeper.missed = keeper.missed + 1 if is_late else 0
+                if is_late:
+                    end.shutdown(socket.SHUT_RD)  # unless it just has, it cannot take it any more
                 if end.recv(1) != _TAKEN:
-                    raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+                    number = errno.ETIMEDOUT if is_late else errno.EPIPE
+                    raise OSError(number, os.strerror(number))
                 return _receive(end)
             finally:
                 with self._lock:
@@ -170,7 +189,7 @@ class Keepers:
 
     def _freest(self) -> tuple[int, _Keeper]:
         """Find the keeper that keeps the fewest; while all keep some, have another one forked."""
-        if len(self._keepers) < COUNT and all(one.kept for one in self._keepers.values()):
+        if len(self._keepers) < COUNT and all(one.load for one in self._keepers.values()):
             number = next(n for n in range(1, COUNT + 1) if n not in self._keepers)
             channel, theirs = _pair()
             try:
@@ -181,7 +200,7 @@ class Keepers:
                     raise
             finally:
                 theirs.close()
-        return min(self._keepers.items(), key=lambda item: item[1].kept)
+        return min(self._keepers.items(), key=lambda item: item[1].load)
 
 
 def _pair() -> tuple[socket.socket, socket.socket]:
