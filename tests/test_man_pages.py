@@ -87,6 +87,11 @@ def test_page_tells_of_no_option_that_is_not_there(name: str, man: Path) -> None
 
 
 @pytest.mark.parametrize("name", LINTED)
+def test_a_reference_to_a_page_of_the_manual_is_its_title(name: str, man: Path) -> None:
+    assert "<>" not in text(man / name)
+
+
+@pytest.mark.parametrize("name", LINTED)
 def test_man_has_no_warnings(name: str, man: Path) -> None:
     require("man", package="man-db")
 
