@@ -28,7 +28,7 @@ EVENTS = {
     "pr_helper_accept_fail": (NORMAL, "cannot take a connection: {}"),
     "pr_helper_crowd": (NORMAL, "client {}: has {} of {} connections; its oldest are closed"),
     "pr_helper_thread_fail": (NORMAL, "cannot start a thread, so a slow disk delays others: {}"),
-    "pr_helper_keeper_fail": (NORMAL, "no process takes slow disks over, so they are slower: {}"),
+    "pr_helper_keeper_fail": (NORMAL, "no process took a slow disk over, so it is slower: {}"),
     "pr_helper_fail": (NORMAL, "a defect of the helper, which stops: {}"),
     "pr_helper_request": (DEBUG, "client {}: CDB {}, {} bytes of parameter list"),
     "pr_helper_reply": (

@@ -42,15 +42,15 @@ if TYPE_CHECKING:
 COUNT = 4
 """How many keepers there are at most."""
 
-# What a keeper says of a connection: first that it has it, in the end one of the others. Behind
+# What a keeper says: first that it waits for a connection, and in the end what became of it. Behind
 # the last of them comes the request.
-_TAKEN, _ENDED, _FAST, _IDLE, _LEFT_OVER = b"t", b"e", b"f", b"i", b"l"
+_READY, _ENDED, _FAST, _IDLE, _LEFT_OVER = b"r", b"e", b"f", b"i", b"l"
 
-_SOON = 1000  # milliseconds that a keeper has for the first of them
+_SOON = 1000  # milliseconds that a keeper has to become ready
 _EACH_MISSED = 4  # connections
 
 _SIZE_MAX = 1 + CDB_SIZE + MAX_DATA_SIZE
-_ANCILLARY_SIZE = socket.CMSG_SPACE(struct.calcsize("2i"))
+_ANCILLARY_SIZE = socket.CMSG_SPACE(struct.calcsize("i"))
 
 
 class _Keeper:
@@ -59,7 +59,7 @@ class _Keeper:
     def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
         self.kept = 0
-        self.missed = 0  # connections in a row for which it did not answer
+        self.missed = 0  # connections in a row for which it was not ready in time
 
     @property
     def load(self) -> int:
@@ -155,19 +155,19 @@ class Keepers:
         end, theirs = _pair()
         try:
             try:
-                keeper = self._hand_over(connection, theirs)
+                keeper = self._ask_for_one(theirs)
             finally:
                 theirs.close()
             try:
                 answers = select.poll()
                 answers.register(end, select.POLLIN)
-                is_late = not answers.poll(_SOON)
-                keeper.missed = keeper.missed + 1 if is_late else 0
-                if is_late:
-                    end.shutdown(socket.SHUT_RD)  # unless it just has, it cannot take it any more
-                if end.recv(1) != _TAKEN:
-                    number = errno.ETIMEDOUT if is_late else errno.EPIPE
-                    raise OSError(number, os.strerror(number))
+                if not answers.poll(_SOON):
+                    keeper.missed += 1
+                    raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+                keeper.missed = 0
+                if end.recv(1) != _READY:
+                    raise OSError(errno.EPIPE, os.strerror(errno.EPIPE))
+                _send(end, b"\0", connection.fileno())
                 return _receive(end)
             finally:
                 with self._lock:
@@ -175,12 +175,13 @@ class Keepers:
         finally:
             end.close()
 
-    def _hand_over(self, connection: Connection, end: socket.socket) -> _Keeper:
+    def _ask_for_one(self, end: socket.socket) -> _Keeper:
+        """Have a keeper say at this end that it is ready for a connection; give which."""
         with self._lock:
             while True:
                 number, keeper = self._freest()
                 try:
-                    _send(keeper.channel, b"\0", end.fileno(), connection.fileno())
+                    _send(keeper.channel, b"\0", end.fileno())
                 except ConnectionError:  # it has ended: try another
                     del self._keepers[number]
                 else:
@@ -207,9 +208,10 @@ def _pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
-def _send(channel: socket.socket, message: bytes, *descriptors: int) -> None:
-    passed = struct.pack(f"{len(descriptors)}i", *descriptors)
-    channel.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, passed)])
+def _send(channel: socket.socket, message: bytes, descriptor: int) -> None:
+    """Send a message with a descriptor; an error if there is no room for it."""
+    passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", descriptor))]
+    channel.sendmsg([message], passed, socket.MSG_DONTWAIT)
 
 
 def _receive(channel: socket.socket) -> tuple[bytes, list[int]]:
@@ -248,12 +250,17 @@ def _keep_all(
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
-    def keep(end: socket.socket, connected: socket.socket) -> None:
+    def keep(end: socket.socket) -> None:
         try:
-            connection = Connection(connected, device, events, is_kept=True)
-            end.send(_TAKEN)
-            connection.keep(request_timeout)
-            _give_back(connection, end)
+            end.send(_READY)
+            message, passed = _receive(end)
+            if passed:
+                connected = socket.socket(fileno=passed[0])
+                connection = Connection(connected, device, events, is_kept=True)
+                connection.keep(request_timeout)
+                _give_back(connection, end)
+            elif message:  # but this process has as many descriptors open as it may
+                end.send(_IDLE)
         except OSError:  # the process that waits for it is gone, and this one is about to go
             pass
         finally:
@@ -263,13 +270,12 @@ def _keep_all(
         message, passed = _receive(channel)
         if not message:
             return
-        if passed:
-            end, connected = (socket.socket(fileno=fd) for fd in passed)
+        for fd in passed:
+            end = socket.socket(fileno=fd)
             try:
-                start_new_thread(keep, (end, connected))
-            except (RuntimeError, MemoryError):  # whoever does not hear that it is taken, keeps it
+                start_new_thread(keep, (end,))
+            except (RuntimeError, MemoryError):  # whoever does not hear that it is ready, goes on
                 end.close()
-                connected.close()
 
 
 def _give_back(connection: Connection, end: socket.socket) -> None:
