@@ -88,3 +88,25 @@ def test_without_sysfs_a_map_is_not_taken_for_a_disk(remembered, loop, monkeypat
 
     with pytest.raises(DeviceError, match="sys/dm/uuid: No such file or directory"):
         device_mapper.is_multipath_map(loop)
+
+
+@pytest.mark.parametrize(
+    ("release", "machine", "numbers"),
+    [
+        ("6.1.0-25-amd64", "x86_64", True),
+        ("5.15.0", "aarch64", True),
+        ("5.14.0-503.el9.x86_64", "x86_64", False),
+        ("5.4.0", "x86_64", False),
+        ("6.1.0", "ppc64le", False),
+        ("unknown", "x86_64", False),
+    ],
+)
+def test_only_a_linux_that_numbers_disks_is_asked_for_a_number(release, machine, numbers):
+    assert device_mapper._numbers_disks(release, machine) is numbers
+
+
+def test_without_numbers_a_disk_is_told_from_a_map_all_the_same(remembered, loop, monkeypatch):
+    monkeypatch.setattr(device_mapper, "_has_numbers", False)
+
+    assert not device_mapper.is_multipath_map(loop)
+    assert not remembered

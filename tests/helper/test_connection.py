@@ -39,6 +39,7 @@ def no_sysfs(monkeypatch):
 @pytest.fixture
 def connect():
     client, server = socket.socketpair()
+    client.settimeout(10)
     connected = _socket.socket(fileno=server.detach())
     yield client, lambda **how: Connection(connected, SlowDisk(), Events(0), **how)
     connected.close()

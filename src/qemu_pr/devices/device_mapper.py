@@ -14,13 +14,27 @@ _MAP = b"mpath-"  # how libmultipath begins a multipath map's UUID
 _FIRST_DYNAMIC_MAJOR = 234
 
 
-# Linux, from 5.15 on, gives a disk a number that no disk had before it. To ask for that takes half
-# the time of fstat; and every command asks.
+# Linux, from 5.15 on, gives a disk a number that no disk had before it. To ask for that takes less
+# time than fstat, and every command asks. An older Linux would pass the question on to the disk,
+# which could hang; some machines number ioctls in another way.
 _BLKGETDISKSEQ = 0x80081280
+_NUMBERS_SINCE = (5, 15)
+_MACHINES = ("aarch64", "riscv64", "s390x", "x86_64")
 _ROOM = bytes(8)
 _MOST_NUMBERS = 4096
 
 _with_fixed_major: set[bytes] = set()  # the numbers of such disks
+
+
+def _numbers_disks(release: str, machine: str) -> bool:
+    try:
+        major, minor = map(int, release.split(".")[:2])
+    except ValueError:
+        return False
+    return (major, minor) >= _NUMBERS_SINCE and machine in _MACHINES
+
+
+_has_numbers = _numbers_disks(os.uname().release, os.uname().machine)
 
 
 def is_multipath_map(fd: int) -> bool:
@@ -32,8 +46,8 @@ def is_multipath_map(fd: int) -> bool:
         DeviceError: Linux does not tell. To take it for a disk could reserve one path alone.
     """
     try:
-        number = ioctl(fd, _BLKGETDISKSEQ, _ROOM)
-    except OSError:  # no block device, or an older Linux
+        number = ioctl(fd, _BLKGETDISKSEQ, _ROOM) if _has_numbers else b""
+    except OSError:  # no block device
         number = b""
     if number in _with_fixed_major:
         return False

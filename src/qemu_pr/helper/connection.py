@@ -324,7 +324,7 @@ class Connection:
 def _may_be_map(fd: int) -> bool:
     try:
         return is_multipath_map(fd)
-    except DeviceError:  # whoever carries the command out says so
+    except (DeviceError, OSError):  # whoever carries the command out says so
         return True
 
 
