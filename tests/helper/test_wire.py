@@ -159,6 +159,17 @@ def test_a_descriptor_with_the_parameter_list_is_dropped(client, regular):
     assert client.is_closed()
 
 
+def test_a_piece_of_a_parameter_list_that_looks_like_a_command_is_none(client, regular):
+    read_only = os.open(f"/proc/self/fd/{regular}", os.O_RDONLY)
+
+    client.send(OUT, read_only)
+    client.send(IN, regular)
+    client.send(bytes(24 - len(IN)))
+
+    os.close(read_only)
+    assert client.reply().sense_codes == INVALID_OPERATION_CODE
+
+
 def test_persistent_reserve_out_on_a_read_only_descriptor_is_an_invalid_operation_code(
     client, regular
 ):
