@@ -278,7 +278,7 @@ def test_the_end_of_a_keeper_costs_its_own_clients_a_connection_only(path, helpe
         assert kept(again, disk, helper.pid) != keeper
     log = terminated(helper)
     assert "the process that kept it ended" in log
-    assert "no process takes" not in log
+    assert "no process took" not in log
 
 
 def test_a_keeper_that_does_not_answer_costs_a_client_a_delay_only(path, helper, disk):
