@@ -66,7 +66,7 @@ class Request(Value):
     @property
     def data_size(self) -> int:
         """Bytes 7..8 of the CDB: parameter list length of OUT, allocation length of IN."""
-        return self.cdb[7] << 8 | self.cdb[8]
+        return _data_size(self.cdb)
 
     def encode(self) -> bytes:
         """Encode for the helper; send the descriptor with the first byte.
@@ -92,8 +92,8 @@ def encode_reply(cdb: bytes, completion: Completion) -> bytes:
         completion: What the device answered; of its sense data the first 96 bytes are sent.
     """
     data = b""
-    if completion.data and completion.status == codes.GOOD and cdb[0] == PERSISTENT_RESERVE_IN:
-        data = completion.data[: cdb[7] << 8 | cdb[8]]
+    if completion.status == codes.GOOD and cdb[0] == PERSISTENT_RESERVE_IN:
+        data = completion.data[: _data_size(cdb)]
     return _REPLY_HEAD.pack(completion.status, len(data), completion.sense) + data
 
 
@@ -247,9 +247,13 @@ class ReplyReader(_PartReader):
 def _data_out_size(cdb: bytes) -> int:
     """Check a CDB as the helper does; give the size of the parameter list that follows it."""
     code = cdb[0]
-    size = cdb[7] << 8 | cdb[8]
+    size = _data_size(cdb)
     if code not in _OPERATION_CODES:
         raise ProtocolError(f"operation code {code:#04x} is not PERSISTENT RESERVE IN or OUT")
     if size > MAX_DATA_SIZE:
         raise ProtocolError(f"the command moves {size} bytes, more than {MAX_DATA_SIZE}")
     return size if code == PERSISTENT_RESERVE_OUT else 0
+
+
+def _data_size(cdb: bytes) -> int:
+    return cdb[7] << 8 | cdb[8]

@@ -3,29 +3,25 @@
 import _socket
 import os
 import socket
-import struct
 import time
 
 import pytest
 
+from helper_process import cdb
 from qemu_pr.devices import DeviceError
 from qemu_pr.helper import connection as module
 from qemu_pr.helper.connection import Connection
 from qemu_pr.helper.events import Events
 from qemu_pr.scsi.completion import GOOD
 
-READ_KEYS = bytes((0x5E, 0, 0, 0, 0, 0, 0, 0, 8)).ljust(16, b"\0")
-REGISTER = bytes((0x5F, 0, 0, 0, 0, 0, 0, 0, 24)).ljust(16, b"\0")
+READ_KEYS = cdb(0x5E, 8)
+REGISTER = cdb(0x5F, 24) + bytes(24)
 
 
 class SlowDisk:
     def execute(self, _fd, _cdb, _data_out):
         time.sleep(2 * module.SLOW)
         return GOOD
-
-
-def send(client, data, fd):
-    client.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", fd))])
 
 
 @pytest.fixture
@@ -46,7 +42,7 @@ def connect():
     client.close()
 
 
-@pytest.mark.parametrize("request_", [READ_KEYS, REGISTER + bytes(24)], ids=["in", "out"])
+@pytest.mark.parametrize("request_", [READ_KEYS, REGISTER], ids=["in", "out"])
 def test_a_slow_command_on_what_may_be_a_map_is_answered(no_sysfs, connect, request_, tmp_path):
     client, connection = connect[0], connect[1]()
     connection.greet()
@@ -55,7 +51,7 @@ def test_a_slow_command_on_what_may_be_a_map_is_answered(no_sysfs, connect, requ
     disk = os.open(tmp_path, os.O_TMPFILE | os.O_RDWR)
     before = os.listdir("/proc/self/fd")
 
-    send(client, request_, disk)
+    socket.send_fds(client, [request_], [disk])
     while connection.advance(wait=False):
         pass
 
@@ -64,12 +60,12 @@ def test_a_slow_command_on_what_may_be_a_map_is_answered(no_sysfs, connect, requ
     os.close(disk)
 
 
-@pytest.mark.parametrize("request_", [READ_KEYS, REGISTER + bytes(24)], ids=["in", "out"])
+@pytest.mark.parametrize("request_", [READ_KEYS, REGISTER], ids=["in", "out"])
 def test_what_may_be_a_map_is_left_over_with_its_descriptor(no_sysfs, connect, request_, tmp_path):
     client, connection = connect[0], connect[1](is_kept=True)
     disk = os.open(tmp_path, os.O_TMPFILE | os.O_RDWR)
 
-    send(client, request_, disk)
+    socket.send_fds(client, [request_], [disk])
     while connection.advance(wait=False):
         pass
 

@@ -48,7 +48,6 @@ _MAX_DATA_SIZE = MAX_DATA_SIZE.to_bytes(2, "big")
 # and every one can be closed.
 _ANCILLARY_SIZE = socket.CMSG_SPACE(struct.calcsize("253i"))
 _ONE_DESCRIPTOR = struct.Struct("i")
-_CTRUNC = socket.MSG_CTRUNC
 _RECEIVE = socket.MSG_CMSG_CLOEXEC
 _RECEIVE_NOW = socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT
 
@@ -205,7 +204,7 @@ class Connection:
                 and data[7:9] <= _MAX_DATA_SIZE
                 and ancillary
                 and len(ancillary[0][2]) == _ONE_DESCRIPTOR.size
-                and not result_flags & _CTRUNC
+                and not result_flags & socket.MSG_CTRUNC
             ):  # nearly every request: nothing of it has to be kept until more comes
                 (descriptor,) = _ONE_DESCRIPTOR.unpack(ancillary[0][2])
                 self._answer(data, b"", descriptor)
@@ -217,8 +216,9 @@ class Connection:
                 if reader.takes_descriptor:
                     self._held += descriptors
                 else:
-                    _close(descriptors)
-            if result_flags & _CTRUNC:  # this process has as many open as it may
+                    for descriptor in descriptors:
+                        _close(descriptor)
+            if result_flags & socket.MSG_CTRUNC:  # this process has as many open as it may
                 raise ProtocolError("its descriptors do not fit into the helper any more")
             if not data:
                 self._end()
@@ -275,7 +275,8 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection and all descriptors that came through it."""
-        _close(self._held)
+        while self._held:
+            _close(self._held.pop())
         self._socket.close()
 
     def take_back(self, request: Request, descriptor: int) -> None:
@@ -308,10 +309,7 @@ class Connection:
             self._stays = self._stays or _may_be_map(descriptor)
         elif self._slow:
             self.count_as_fast()
-        try:
-            os.close(descriptor)
-        except OSError:  # Linux has closed it even so
-            pass
+        _close(descriptor)
         reply = encode_reply(cdb, completion)
         if self._socket.send(reply, socket.MSG_DONTWAIT) < len(reply):
             raise BlockingIOError
@@ -328,13 +326,12 @@ def _may_be_map(fd: int) -> bool:
         return True
 
 
-def _close(descriptors: list[int]) -> None:
-    """Close and forget; Linux has closed a descriptor even if it reports an error."""
-    while descriptors:
-        try:
-            os.close(descriptors.pop())
-        except OSError:
-            pass
+def _close(descriptor: int) -> None:
+    """Close; Linux has closed a descriptor even if it reports an error."""
+    try:
+        os.close(descriptor)
+    except OSError:
+        pass
 
 
 def _peer_of(connected: socket.socket) -> tuple[int, int]:
