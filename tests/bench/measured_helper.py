@@ -6,7 +6,7 @@ import subprocess
 import time
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,16 +24,12 @@ class Load:
     Attributes:
         seconds: How long they sent commands.
         commands: How many were answered.
-        fewest: How many the unluckiest client had answered.
-        most: How many the luckiest client had answered.
         median: Latency in microseconds.
         p99: Latency that 1 % of the commands exceed, in microseconds.
     """
 
     seconds: float
     commands: int
-    fewest: int
-    most: int
     median: float
     p99: float
 
@@ -61,7 +57,7 @@ class MeasuredHelper:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.path = str(folder / f"{time.monotonic_ns()}.sock")
-        self._load = str(load)
+        self._load = load
         self._process = subprocess.Popen(
             [*command, "-k", self.path], env={**os.environ, **(environment or {})}
         )
@@ -95,33 +91,14 @@ class MeasuredHelper:
         )
         loads = []
         for line in done.stdout.splitlines():
-            elapsed, commands, fewest, most, median, p99 = line.split()
-            loads.append(
-                Load(
-                    float(elapsed),
-                    int(commands),
-                    int(fewest),
-                    int(most),
-                    int(median) / 1000,
-                    int(p99) / 1000,
-                )
-            )
+            elapsed, commands, median, p99 = line.split()
+            loads.append(Load(float(elapsed), int(commands), int(median) / 1e3, int(p99) / 1e3))
         return loads
 
     def resident_holding(self, clients: int, disk: str) -> int:
         """Give its resident size with so many connections, each of which was answered, in bytes."""
-        holder = subprocess.Popen(
-            [self._load, "hold", self.path, str(clients), disk],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert holder.stdout
-            assert holder.stdout.readline() == "held\n", "load cannot connect"
+        with lasting(self._load, "hold", self.path, str(clients), disk):
             return self.resident
-        finally:
-            holder.communicate()
 
     @property
     def resident(self) -> int:
@@ -173,11 +150,22 @@ def _cpu_clock(pid: int) -> int:
     return ~pid << 3 | 2
 
 
+@contextmanager
+def lasting(load: Path, *arguments: str) -> Iterator[None]:
+    """Run a mode of load.c that lasts until its input ends."""
+    with subprocess.Popen(
+        [load, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout
+        assert running.stdout.readline() == "ready\n", f"load {arguments[0]} does not start"
+        yield
+
+
 def seconds_to_first_answer(command: Sequence[str], folder: Path, load: Path, disk: str) -> float:
     """Start a helper, have a command answered, and end it; give the seconds up to the answer."""
     path = str(folder / "start.sock")
     done = subprocess.run(
-        [str(load), "start", path, disk, *command, "-k", path],
+        [load, "start", path, disk, *command, "-k", path],
         stdout=subprocess.PIPE,
         text=True,
         check=True,

@@ -35,7 +35,7 @@ HEADER = ["Measured", "Here", "With", "Ratio", "Wanted"]
 _ROW_HEIGHT = 20
 _LABEL_WIDTH = 430
 _PLOT_WIDTH = 330
-_SCALE = (0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32)
+_SCALE = (0.0625, 0.125, 0.25, 0.5, 1, 2, 4)
 
 
 def table(found: dict[str, Any]) -> str:
