@@ -3,17 +3,21 @@
  *
  *   load run SOCKET SECONDS CLIENTS DISK [CLIENTS DISK]...
  *       Let so many clients send commands on each disk. Prints one line for each pair:
- *       seconds, commands, fewest and most commands of one client, median and 99th percentile of
- *       the latency in nanoseconds.
+ *       seconds, commands, median and 99th percentile of the latency in nanoseconds.
  *   load hold SOCKET CLIENTS DISK
- *       Connect, have one command answered on each connection, print "held", and keep them until
+ *       Connect, have one command answered on each connection, print "ready", and keep them until
  *       standard input ends.
+ *   load busy
+ *       Keep each processor busy with a process, print "ready", and go on until standard input
+ *       ends.
  *   load start SOCKET DISK PROGRAM ARGUMENT...
  *       Start a helper, and print the nanoseconds until it answered a command; then end it.
  */
 
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -193,15 +197,12 @@ static void run(const char *path, double seconds, struct disk *disks, int count)
         }
     }
     for (int i = 0; i < count; i++) {
-        size_t fewest = SIZE_MAX, most = 0, all = 0;
+        size_t all = 0;
         uint64_t last = begin;
         uint32_t *latencies;
         for (int j = 0; j < total; j++) {
             if (clients[j].disk == &disks[i]) {
-                size_t commands = results[j].commands;
-                all += commands;
-                fewest = commands < fewest ? commands : fewest;
-                most = commands > most ? commands : most;
+                all += results[j].commands;
                 last = results[j].last > last ? results[j].last : last;
             }
         }
@@ -215,8 +216,17 @@ static void run(const char *path, double seconds, struct disk *disks, int count)
             }
         }
         qsort(latencies, all, sizeof *latencies, by_size);
-        printf("%.6f %zu %zu %zu %u %u\n", (last - begin) / 1e9, all, fewest, most,
-               latencies[all / 2], latencies[all * 99 / 100]);
+        printf("%.6f %zu %u %u\n", (last - begin) / 1e9, all, latencies[all / 2],
+               latencies[all * 99 / 100]);
+    }
+}
+
+/* Tell that all is as it should be, and keep it so. */
+static void last(void)
+{
+    puts("ready");
+    fflush(stdout);
+    while (getchar() != EOF) {
     }
 }
 
@@ -229,10 +239,30 @@ static void hold(const char *path, struct disk *disk)
         while (!receive(&clients[i])) {
         }
     }
-    puts("held");
-    fflush(stdout);
-    while (getchar() != EOF) {
+    last();
+}
+
+static void busy(void)
+{
+    pid_t parent = getpid();
+    cpu_set_t all;
+    if (sched_getaffinity(0, sizeof all, &all) < 0) {
+        fail("sched_getaffinity");
     }
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &all) && fork() == 0) {
+            cpu_set_t one;
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+            sched_setaffinity(0, sizeof one, &one);
+            while (getppid() == parent) { /* so it ends however the parent ends */
+                for (volatile int i = 0; i < 1000000; i++) {
+                }
+            }
+            exit(0);
+        }
+    }
+    last();
 }
 
 static void start(const char *path, struct disk *disk, char **command)
@@ -273,6 +303,8 @@ int main(int argc, char **argv)
     } else if (argc == 5 && !strcmp(argv[1], "hold")) {
         struct disk disk = {.clients = atoi(argv[3]), .fd = open_disk(argv[4])};
         hold(argv[2], &disk);
+    } else if (argc == 2 && !strcmp(argv[1], "busy")) {
+        busy();
     } else if (argc >= 5 && !strcmp(argv[1], "start")) {
         struct disk disk = {.fd = open_disk(argv[3])};
         start(argv[2], &disk, argv + 4);

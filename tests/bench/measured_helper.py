@@ -1,14 +1,20 @@
-"""A helper that is measured: started, asked, and looked at from outside."""
+"""A helper that is measured: started, asked, and all its processes looked at from outside."""
 
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 PATIENCE = 30.0  # seconds
+
+# An entry of /proc/PID/pagemap (the kernel's admin-guide/mm/pagemap.rst).
+IN_MEMORY = 1 << 63
+FRAME = (1 << 55) - 1
 
 
 @dataclass(frozen=True)
@@ -18,16 +24,12 @@ class Load:
     Attributes:
         seconds: How long they sent commands.
         commands: How many were answered.
-        fewest: How many the unluckiest client had answered.
-        most: How many the luckiest client had answered.
         median: Latency in microseconds.
         p99: Latency that 1 % of the commands exceed, in microseconds.
     """
 
     seconds: float
     commands: int
-    fewest: int
-    most: int
     median: float
     p99: float
 
@@ -55,7 +57,7 @@ class MeasuredHelper:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.path = str(folder / f"{time.monotonic_ns()}.sock")
-        self._load = str(load)
+        self._load = load
         self._process = subprocess.Popen(
             [*command, "-k", self.path], env={**os.environ, **(environment or {})}
         )
@@ -73,7 +75,8 @@ class MeasuredHelper:
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            for pid in self._processes:
+                os.kill(pid, signal.SIGKILL)
             self._process.wait()
 
     def run(self, seconds: float, *clients: tuple[int, str]) -> list[Load]:
@@ -88,75 +91,81 @@ class MeasuredHelper:
         )
         loads = []
         for line in done.stdout.splitlines():
-            elapsed, commands, fewest, most, median, p99 = line.split()
-            loads.append(
-                Load(
-                    float(elapsed),
-                    int(commands),
-                    int(fewest),
-                    int(most),
-                    int(median) / 1000,
-                    int(p99) / 1000,
-                )
-            )
+            elapsed, commands, median, p99 = line.split()
+            loads.append(Load(float(elapsed), int(commands), int(median) / 1e3, int(p99) / 1e3))
         return loads
 
     def resident_holding(self, clients: int, disk: str) -> int:
         """Give its resident size with so many connections, each of which was answered, in bytes."""
-        holder = subprocess.Popen(
-            [self._load, "hold", self.path, str(clients), disk],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert holder.stdout
-            assert holder.stdout.readline() == "held\n", "load cannot connect"
+        with lasting(self._load, "hold", self.path, str(clients), disk):
             return self.resident
-        finally:
-            holder.communicate()
 
     @property
     def resident(self) -> int:
-        """Its resident size in bytes, with what its other processes do not share with it."""
-        first, *others = self._processes
-        return _kilobytes(f"/proc/{first}/status", "VmRSS") + sum(
-            _kilobytes(f"/proc/{pid}/smaps_rollup", "Private_Clean", "Private_Dirty")
-            for pid in others
-        )
+        """What its processes have in memory, in bytes.
+
+        The sum of their resident sizes, but a page that several of them map counts once. A page
+        that others map, too, counts in full: unlike Pss, which depends on what else runs.
+
+        Raises:
+            PermissionError: Without CAP_SYS_ADMIN the kernel does not tell pages apart.
+        """
+        frames: set[int] = set()
+        for pid in self._processes:
+            frames.update(_frames(pid))
+        if frames == {0}:
+            raise PermissionError("the memory of a helper is told with CAP_SYS_ADMIN only")
+        return len(frames) * os.sysconf("SC_PAGE_SIZE")
 
     @property
     def cpu_seconds(self) -> float:
-        """The processor time that it took so far, ended threads and other processes included."""
-        ticks = 0
-        for pid in self._processes:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / os.sysconf("SC_CLK_TCK")
+        """The processor time that its processes took so far, ended threads included."""
+        return sum(time.clock_gettime(_cpu_clock(pid)) for pid in self._processes)
 
     @property
     def _processes(self) -> list[int]:
-        """Itself, and all that it forked."""
+        """Itself, and all that it forked, from whichever thread."""
         processes = [self._process.pid]
         for pid in processes:
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-            processes += map(int, children.split())
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                with suppress(OSError):  # the thread has ended meanwhile
+                    children = Path(f"/proc/{pid}/task/{thread}/children").read_text()
+                    processes += map(int, children.split())
         return processes
 
 
-def _kilobytes(file: str, *names: str) -> int:
-    """Add up lines of a file in /proc; give bytes."""
-    lines = Path(file).read_text().splitlines()
-    found = [int(line.split()[1]) for line in lines if line.partition(":")[0] in names]
-    assert len(found) == len(names), f"{file} lacks {names}"
-    return sum(found) * 1024
+def _frames(pid: int) -> Iterator[int]:
+    """Give the numbers of the page frames that a process maps."""
+    size = os.sysconf("SC_PAGE_SIZE")
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/pagemap", "rb", 0) as pagemap:
+        for line in maps:
+            first, end = (int(address, 16) // size for address in line.split()[0].split("-"))
+            pagemap.seek(first * 8)
+            entries = array("Q", pagemap.read((end - first) * 8))
+            yield from (entry & FRAME for entry in entries if entry & IN_MEMORY)
+
+
+def _cpu_clock(pid: int) -> int:
+    """What clock_getcpuclockid(3), which Python lacks, gives on Linux."""
+    return ~pid << 3 | 2
+
+
+@contextmanager
+def lasting(load: Path, *arguments: str) -> Iterator[None]:
+    """Run a mode of load.c that lasts until its input ends."""
+    with subprocess.Popen(
+        [load, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout
+        assert running.stdout.readline() == "ready\n", f"load {arguments[0]} does not start"
+        yield
 
 
 def seconds_to_first_answer(command: Sequence[str], folder: Path, load: Path, disk: str) -> float:
     """Start a helper, have a command answered, and end it; give the seconds up to the answer."""
     path = str(folder / "start.sock")
     done = subprocess.run(
-        [str(load), "start", path, disk, *command, "-k", path],
+        [load, "start", path, disk, *command, "-k", path],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -170,5 +179,5 @@ def seconds_of(command: Sequence[str]) -> float:
     begin = time.perf_counter()
     pid = os.posix_spawn(command[0], list(command), os.environ)
     _, status = os.waitpid(pid, 0)
-    assert status == 0, signal.strsignal(status)
+    assert status == 0, f"{command[0]} ended with wait status {status}"
     return time.perf_counter() - begin

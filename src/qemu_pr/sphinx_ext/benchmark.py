@@ -30,18 +30,19 @@ _MISSING = """\
    then ``make html``.
 """
 
+HEADER = ["Measured", "Here", "With", "Ratio", "Wanted"]
+
 _ROW_HEIGHT = 20
 _LABEL_WIDTH = 430
 _PLOT_WIDTH = 330
-_SCALE = (0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32)
+_SCALE = (0.0625, 0.125, 0.25, 0.5, 1, 2, 4)
 
 
 def table(found: dict[str, Any]) -> str:
     """Write measurements as a reStructuredText list-table."""
-    header = ["Measured", "Here", "With", "Ratio", "Wanted"]
     lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]
-    for cells in (header, *map(_cells, found["rows"])):
-        lines += [f"   {'  ' if number else '* '}- {cell}" for number, cell in enumerate(cells)]
+    for row in (HEADER, *map(cells, found["rows"])):
+        lines += [f"   {'  ' if number else '* '}- {cell}" for number, cell in enumerate(row)]
     return "\n".join(lines)
 
 
@@ -61,7 +62,8 @@ def plot(found: dict[str, Any]) -> str:
     )
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def cells(row: dict[str, Any]) -> list[str]:
+    """Write one measurement below :data:`HEADER`: medians, with half of the values in brackets."""
     wanted = ""
     if row["target"] is not None:
         sign = "at least" if row["more_is_better"] else "at most"
