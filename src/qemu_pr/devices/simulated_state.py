@@ -191,14 +191,21 @@ class SqliteState:
         )
         return None if row is None else _registration(*row)
 
-    def registered(self) -> list[tuple[Nexus, Registration]]:
+    def registered(self, at_most: int | None = None) -> list[tuple[Nexus, Registration]]:
         """See `State.registered`."""
         rows = self._run(
             "SELECT initiator, target_port, key, all_tg_pt FROM registration"
-            " JOIN nexus ON nexus.id = registration.nexus WHERE disk = ? ORDER BY place",
+            " JOIN nexus ON nexus.id = registration.nexus WHERE disk = ? ORDER BY place LIMIT ?",
             self._disk,
+            -1 if at_most is None else at_most,
         )
         return [(_nexus(*row[:2]), _registration(*row[2:])) for row in rows]
+
+    def count_registered(self) -> int:
+        """See `State.count_registered`."""
+        row = self._one("SELECT count(*) FROM registration WHERE disk = ?", self._disk)
+        assert row is not None
+        return int(row[0])
 
     def first_registered(self) -> Nexus | None:
         """See `State.first_registered`."""
