@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from qemu_pr.devices.simulated_state import SqliteState, open_state, transaction
+from qemu_pr.devices.simulated_state import SqliteState
+from qemu_pr.devices.state_file import StateFile
 from qemu_pr.logical_unit import MemoryState, Nexus, Registration, Reservation, State
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.commands import ReservationType
@@ -20,11 +21,11 @@ def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[State]:
     if request.param == "memory":
         yield MemoryState()
         return
-    connection = open_state(str(tmp_path / "state.db"))
-    with transaction(connection):
+    file = StateFile(str(tmp_path / "state.db"))
+    with file.transaction() as connection:
         SqliteState(connection, "another disk").register(FIRST, Registration(0xC))
         yield SqliteState(connection, "disk")
-    connection.close()
+    file.close()
 
 
 def register(state: State, *registrations: tuple[Nexus, Registration]) -> None:
