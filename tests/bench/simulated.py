@@ -10,7 +10,8 @@ from pathlib import Path
 
 from qemu_pr.devices.file_identity import file_identity
 from qemu_pr.devices.simulated import SimulatedDevice
-from qemu_pr.devices.simulated_state import SqliteState, open_state, transaction
+from qemu_pr.devices.simulated_state import SqliteState
+from qemu_pr.devices.state_file import StateFile
 from qemu_pr.logical_unit import LogicalUnit, MemoryState, Nexus, Registration, State
 from qemu_pr.manager import ConnectError, PRManagerHelper
 from qemu_pr.scsi.commands import (
@@ -112,12 +113,12 @@ def _state_file(registrants: int, folder: Path) -> Path:
     disk = folder / "disk"
     disk.touch()
     if not path.exists():
-        connection = open_state(str(path))
+        file = StateFile(str(path))
         fd = os.open(disk, os.O_RDONLY)
-        with transaction(connection):
+        with file.transaction() as connection:
             _register(SqliteState(connection, file_identity(fd)), registrants)
         os.close(fd)
-        connection.close()
+        file.close()
     return path
 
 

@@ -1,16 +1,14 @@
 """Simulated disks: several hosts, one STATE file."""
 
-import contextlib
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
 from lio import Sequence, disagreements, recorded_sequences
-from qemu_pr.devices import DeviceError, simulated_state
+from qemu_pr.devices import DeviceError, state_file
 from qemu_pr.devices.simulated import SimulatedDevice, SimulationError
 from qemu_pr.scsi.commands import (
     InServiceAction,
@@ -26,7 +24,7 @@ from qemu_pr.scsi.status import GOOD, RESERVATION_CONFLICT, Completion
 
 HOST_A = "naa.6001405000000001"
 HOST_B = "naa.6001405000000002"
-A_KEY = {"service_action_reservation_key": 10}
+NEW = "service_action_reservation_key"
 
 
 @pytest.fixture
@@ -212,22 +210,89 @@ def test_state_in_a_missing_directory_is_refused(tmp_path: Path) -> None:
         SimulatedDevice(str(tmp_path / "nowhere" / "state.db"), HOST_A)
 
 
-def test_state_damaged_while_running_fails_the_command(state: str, disk: Path) -> None:
-    host = SimulatedDevice(state, HOST_A)
-    with sqlite3.connect(state) as connection:
-        connection.execute("DROP TABLE registration")
-    connection.close()
+def lose_a_table(connection: sqlite3.Connection) -> None:
+    connection.execute("DROP TABLE registration")
 
-    with pytest.raises(DeviceError, match=f"{state}: no such table: registration") as caught:
+
+def change_a_value(connection: sqlite3.Connection) -> None:
+    connection.create_function("row_checksum", -1, lambda *_: 0, deterministic=True)
+    connection.execute("UPDATE disk SET generation = 7")
+
+
+def lose_the_holder(connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM registration")
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (lose_a_table, "its tables got damaged"),
+        (change_a_value, r"its contents got damaged \(CHECK constraint failed in disk\)"),
+        (lose_the_holder, "what belongs together got damaged"),
+    ],
+)
+def test_state_damaged_while_running_fails_the_command(
+    damage: Callable[[sqlite3.Connection], None], why: str, state: str, disk: Path
+) -> None:
+    host = SimulatedDevice(state, HOST_A)
+    out(host, disk, OutServiceAction.REGISTER, service_action_reservation_key=0xA)
+    out(host, disk, OutServiceAction.RESERVE, reservation_key=0xA, type=1)
+    modified = os.stat(state).st_mtime_ns
+    with sqlite3.connect(state) as connection:
+        damage(connection)
+    connection.close()
+    os.utime(state, ns=(modified, modified))  # as within one tick of the file system's clock
+
+    with pytest.raises(DeviceError, match=f"{state}: {why}.*; stop the helpers") as caught:
         out(host, disk, OutServiceAction.REGISTER, service_action_reservation_key=0xA)
 
     assert caught.value.completion == Completion.check_condition(INTERNAL_TARGET_FAILURE)
 
 
+def test_state_written_without_sqlite_is_looked_at_again(state: str, disk: Path) -> None:
+    host = SimulatedDevice(state, HOST_A)
+    out(host, disk, OutServiceAction.REGISTER, service_action_reservation_key=0xA)
+    modified = os.stat(state).st_mtime_ns
+    content = Path(state).read_bytes()
+    with Path(state).open("r+b") as file:
+        file.seek(content.index(b"\0\0\0\x0a"))  # part of the key
+        file.write(b"\0\0\0\x0b")
+    os.utime(state, ns=(modified + 1, modified + 1))  # as after a tick of the file system's clock
+
+    with pytest.raises(DeviceError, match="its contents got damaged"):
+        keys(host, disk)
+
+
+def test_state_of_another_format_is_refused_and_left_alone(state: str) -> None:
+    SimulatedDevice(state)
+    with sqlite3.connect(state) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    before = Path(state).read_bytes()
+
+    with pytest.raises(SimulationError, match=r"format 1, this one reads 2\); name a new file"):
+        SimulatedDevice(state)
+
+    assert Path(state).read_bytes() == before
+
+
+def test_state_moved_in_place_of_another_is_the_one_that_counts(
+    state: str, disk: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.db"
+    out(SimulatedDevice(str(other), HOST_B), disk, OutServiceAction.REGISTER, **{NEW: 0xB})
+    host = SimulatedDevice(state, HOST_A)
+    out(host, disk, OutServiceAction.REGISTER, **{NEW: 0xA})
+
+    other.rename(state)
+
+    assert keys(host, disk) == (0xB,)
+
+
 def test_state_locked_for_long_fails_the_command_and_the_next_one_works(
     state: str, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(simulated_state, "LOCK_TIMEOUT", 0.05)
+    monkeypatch.setattr(state_file, "LOCK_TIMEOUT", 0.05)
     host = SimulatedDevice(state, HOST_A)
     out(host, disk, OutServiceAction.REGISTER, service_action_reservation_key=0xA)
     other = sqlite3.connect(state, isolation_level=None)
@@ -239,29 +304,3 @@ def test_state_locked_for_long_fails_the_command_and_the_next_one_works(
     other.close()
     assert caught.value.completion == Completion.check_condition(INTERNAL_TARGET_FAILURE)
     assert keys(host, disk) == (0xA,)
-
-
-@pytest.fixture
-def content(state: str, disk: Path) -> bytes:
-    """What a STATE holds of two hosts that share a disk, one of which reserves it."""
-    for name in (HOST_A, HOST_B):
-        out(SimulatedDevice(state, name), disk, OutServiceAction.REGISTER, **A_KEY)
-    out(SimulatedDevice(state, HOST_A), disk, OutServiceAction.RESERVE, reservation_key=10, type=7)
-    return Path(state).read_bytes()
-
-
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(place=st.integers(0, 1 << 15), damage=st.binary(min_size=1, max_size=16))
-@example(place=3862, damage=b"\x80")  # in a message of SQLite's, which then is no text
-def test_a_state_with_a_damaged_place_fails_commands_at_most(
-    content: bytes, tmp_path: Path, disk: Path, place: int, damage: bytes
-) -> None:
-    place %= len(content)
-    damaged = tmp_path / "damaged.db"
-    damaged.write_bytes(content[:place] + damage + content[place + len(damage) :])
-
-    with contextlib.suppress(SimulationError, DeviceError):
-        host = SimulatedDevice(str(damaged), HOST_A)
-        for action in InServiceAction:
-            send(host, disk, PersistentReserveIn(action, 8192).encode())
-        out(host, disk, OutServiceAction.CLEAR, reservation_key=10)

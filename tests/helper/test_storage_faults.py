@@ -26,6 +26,8 @@ from helper_process import (
 
 READ_KEYS = cdb(0x5E, 8192)
 REGISTER = cdb(0x5F, 24)
+RESERVE = b"\x5f\x01\x03" + cdb(0x5F, 24)[3:]
+RESERVATION_CONFLICT = 0x18
 KEY = (0xA).to_bytes(8, "big")
 NO_KEY = bytes(8)
 INTERNAL_TARGET_FAILURE = (0x04, 0x44, 0x00)
@@ -146,6 +148,68 @@ def test_a_state_that_gets_corrupted_fails_commands(path, regular, state, null):
 def damage(state: Path) -> None:
     size = state.stat().st_size
     state.write_bytes(b"\xa5" * size)
+
+
+def test_hosts_go_on_with_the_state_that_was_made_in_place_of_a_deleted_one(folder, regular, state):
+    paths = [str(folder / f"{host}.sock") for host in "ab"]
+    hosts = [("--simulate", str(state), "--initiator", f"naa.600140500000000{n}") for n in (1, 2)]
+    with started(PYTHON_HELPER, paths[0], *hosts[0]) as first, Client(paths[0]) as a:
+        assert register(a, regular).status == GOOD
+        assert a.command(RESERVE, regular, KEY + bytes(16)).status == GOOD
+        state.unlink()
+        with started(PYTHON_HELPER, paths[1], *hosts[1]) as second, Client(paths[1]) as b:
+            assert register(b, regular).status == GOOD
+            assert b.command(RESERVE, regular, KEY + bytes(16)).status == GOOD
+
+            assert a.command(RESERVE, regular, KEY + bytes(16)).status == RESERVATION_CONFLICT
+            assert register(a, regular).status == GOOD
+            assert a.command(RESERVE, regular, KEY + bytes(16)).status == RESERVATION_CONFLICT
+            assert keys(b, regular) == keys(a, regular) == KEY + KEY
+
+            assert terminated(second) == ""
+        assert terminated(first) == ""
+
+
+def test_a_state_that_is_deleted_fails_commands_until_it_is_back(path, regular, state, null):
+    with started(PYTHON_HELPER, path, "--simulate", str(state)) as process:
+        with Client(path) as client, Client(path) as other:
+            assert register(client, regular).status == GOOD
+            kept = state.rename(state.with_name("kept"))
+
+            assert register(client, regular, KEY, NO_KEY).sense_codes == INTERNAL_TARGET_FAILURE
+            assert is_served(other, null)
+            assert not state.exists()
+
+            kept.rename(state)
+            assert keys(client, regular) == KEY
+        assert terminated(process).endswith(
+            f"{regular_name(regular)}: {state}: it was deleted; put it back, or restart the helper,"
+            " which makes a new one\n"
+        )
+
+
+def test_a_state_that_is_emptied_fails_commands_until_a_helper_starts(path, folder, regular, state):
+    with started(PYTHON_HELPER, path, "--simulate", str(state)) as process, Client(path) as client:
+        assert register(client, regular).status == GOOD
+        os.truncate(state, 0)
+        assert register(client, regular, KEY, NO_KEY).sense_codes == INTERNAL_TARGET_FAILURE
+
+        with started(PYTHON_HELPER, str(folder / "b.sock"), "--simulate", str(state)) as other:
+            assert keys(client, regular) == b""
+            terminated(other)
+
+        assert "it was emptied; restart the helper" in terminated(process)
+
+
+@pytest.mark.parametrize("kind", ["directory", "FIFO"])
+def test_what_is_no_regular_file_is_refused_at_the_start(path, state, kind):
+    state.mkdir() if kind == "directory" else os.mkfifo(state)
+
+    result = run(PYTHON_HELPER, "-k", path, "--simulate", str(state))
+
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"qemu-pr-helper: {state}: ")
+    assert result.stderr.count("\n") == 1
 
 
 def test_a_read_only_state_is_refused_at_the_start(path, state):

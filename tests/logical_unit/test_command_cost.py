@@ -135,6 +135,17 @@ def test_a_command_that_everybody_is_told_of_walks_the_registrants_once():
     assert many["establish_unit_attention"] == MANY - 1
 
 
+@pytest.mark.parametrize("type_", [None, *Type])
+@pytest.mark.parametrize(
+    ("action", "fitting"), [(In.READ_KEYS, 1023), (In.READ_FULL_STATUS, 8192 // 48 + 1)]
+)
+def test_reading_all_registrants_walks_only_those_that_fit(action, fitting, type_):
+    many = cost(MANY, type_, lambda host: host.read(action, 8192))
+
+    assert many["element of registered"] == fitting
+    assert many["registration"] == 0
+
+
 def test_the_memory_is_the_one_that_is_counted():
     """Reservations reach the memory below the counter."""
     memory = MemoryState()

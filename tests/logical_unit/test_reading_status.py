@@ -5,6 +5,7 @@ import pytest
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.commands import InServiceAction as In
 from qemu_pr.scsi.commands import ReservationType as Type
+from qemu_pr.scsi.parameter_data import ReadKeys
 from qemu_pr.scsi.status import Completion, Status
 from shared_disk import A, B, Disk, refusal
 
@@ -147,6 +148,16 @@ def test_read_keys_sends_zeros_for_a_key_that_does_not_fit(allocation_length, ex
     first, _ = disk.registered_hosts(A, B)
 
     assert first.read(In.READ_KEYS, allocation_length) == data(expected)
+
+
+def test_read_keys_tells_how_long_all_keys_are_whatever_it_sends():
+    disk = Disk()
+    hosts = disk.registered_hosts(*range(1, 2001))
+
+    answer = hosts[0].read(In.READ_KEYS, 8192)
+
+    assert answer.data[:8] == bytes.fromhex(f"{2000:08x} {2000 * 8:08x}")
+    assert ReadKeys.decode(answer.data).keys == tuple(range(1, 1024))
 
 
 @pytest.mark.parametrize(

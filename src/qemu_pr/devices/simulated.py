@@ -4,12 +4,12 @@ Every process that opens the same STATE file is a host of its own, with one init
 is a disk that they share. Its contents are not touched.
 """
 
-import sqlite3
 import threading
 
-from qemu_pr.devices import DeviceError, simulated_state
+from qemu_pr.devices import DeviceError, state_file
 from qemu_pr.devices.file_identity import file_identity
-from qemu_pr.devices.simulated_state import SimulationError, SqliteState, open_state, transaction
+from qemu_pr.devices.simulated_state import SqliteState
+from qemu_pr.devices.state_file import SimulationError, StateFile
 from qemu_pr.logical_unit import LogicalUnit, Nexus
 from qemu_pr.scsi import transport_ids
 from qemu_pr.scsi.errors import MalformedError
@@ -22,6 +22,7 @@ DEFAULT_INITIATOR = "naa.5000000000000001"
 """The initiator port of a host that gives none; two such processes are the same host."""
 
 
+_WAIT = "another command waits for it: end the program that keeps it locked"
 _FAILED = Completion.check_condition(INTERNAL_TARGET_FAILURE)
 
 
@@ -41,11 +42,9 @@ class SimulatedDevice:
             self._nexus = Nexus(transport_ids.parse(initiator))
         except MalformedError as error:
             raise SimulationError(str(error)) from error
-        self._path = state_path
         self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        # A fault of the file shows now; the process may still fork, which SQLite does not survive.
-        open_state(state_path).close()
+        self._path = state_path
+        self._file = StateFile(state_path)
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
         """See `qemu_pr.devices.Device.execute`.
@@ -54,17 +53,18 @@ class SimulatedDevice:
             DeviceError: The STATE file cannot be read or written; nothing was changed.
         """
         identity = file_identity(fd)
-        if not self._lock.acquire(timeout=simulated_state.LOCK_TIMEOUT):
-            raise DeviceError(f"{self._path}: database is locked", _FAILED)
+        if not self._lock.acquire(timeout=state_file.LOCK_TIMEOUT):
+            raise DeviceError(f"{self._path}: database is locked; {_WAIT}", _FAILED)
         try:
-            if self._connection is None:
-                self._connection = open_state(self._path)
-            with transaction(self._connection):
-                unit = LogicalUnit(SqliteState(self._connection, identity))
+            with self._file.transaction() as connection:
+                unit = LogicalUnit(SqliteState(connection, identity))
                 return unit.execute(self._nexus, cdb, data_out)
-        except (sqlite3.Error, TypeError, ValueError) as error:  # the latter: it is damaged
-            raise DeviceError(f"{self._path}: {error}", _FAILED) from None
         except SimulationError as error:
             raise DeviceError(str(error), _FAILED) from None
         finally:
             self._lock.release()
+
+    def close(self) -> None:
+        """Close the STATE file until the next command."""
+        with self._lock:
+            self._file.close()

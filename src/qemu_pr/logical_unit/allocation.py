@@ -12,7 +12,9 @@ from qemu_pr.scsi.parameter_data import (
     ReadFullStatus,
     ReadKeys,
     ReadReservation,
+    encode_header,
 )
+from qemu_pr.scsi.transport_ids import FIXED_SIZE
 
 KEY_SIZE = 8
 RESERVATION_END = 22
@@ -21,17 +23,34 @@ DESCRIPTOR_SIZE = 24
 """A full status descriptor without its TransportID, in bytes."""
 
 
-def cut_keys(keys: ReadKeys, allocation_length: int) -> bytes:
-    """Encode READ KEYS data; a key that does not fit is zeros."""
-    data = keys.encode()
-    whole = allocation_length - (allocation_length - HEADER_SIZE) % KEY_SIZE
-    return _zero_from(whole, data, allocation_length)
+def fitting_keys(allocation_length: int) -> int:
+    """Tell how many keys `cut_keys` can use."""
+    return max(allocation_length - HEADER_SIZE, 0) // KEY_SIZE
+
+
+def cut_keys(keys: ReadKeys, total: int, allocation_length: int) -> bytes:
+    """Encode READ KEYS data; a key that does not fit is zeros.
+
+    Args:
+        keys: The first keys, as many as fit.
+        total: How many keys there are.
+        allocation_length: In bytes.
+    """
+    header = encode_header(keys.generation, total * KEY_SIZE)
+    size = min(HEADER_SIZE + total * KEY_SIZE, allocation_length)
+    return (header + keys.encode()[HEADER_SIZE:])[:size].ljust(size, b"\0")
 
 
 def cut_reservation(reservation: ReadReservation, allocation_length: int) -> bytes:
     """Encode READ RESERVATION data; a reservation that does not fit is zeros."""
-    whole = allocation_length if allocation_length >= RESERVATION_END else HEADER_SIZE
-    return _zero_from(whole, reservation.encode(), allocation_length)
+    data = reservation.encode()[:allocation_length]
+    whole = len(data) if allocation_length >= RESERVATION_END else HEADER_SIZE
+    return data[:whole].ljust(len(data), b"\0")
+
+
+def fitting_descriptors(allocation_length: int) -> int:
+    """Tell how many full status descriptors `cut_full_status` can use at most."""
+    return allocation_length // (DESCRIPTOR_SIZE + FIXED_SIZE) + 1
 
 
 def cut_full_status(status: ReadFullStatus, allocation_length: int) -> bytes:
@@ -46,9 +65,3 @@ def cut_full_status(status: ReadFullStatus, allocation_length: int) -> bytes:
     count = sum(1 for _ in takewhile(lambda reach: reach <= allocation_length, reaches))
     fitting = ReadFullStatus(status.generation, status.descriptors[:count])
     return fitting.encode()[:allocation_length]
-
-
-def _zero_from(whole: int, data: bytes, allocation_length: int) -> bytes:
-    if allocation_length < HEADER_SIZE:
-        return data[:allocation_length]
-    return data[:whole].ljust(min(len(data), allocation_length), b"\0")

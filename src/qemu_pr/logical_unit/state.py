@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from qemu_pr.scsi.commands import ReservationType
@@ -53,7 +54,8 @@ class Reservation:
 class State(Protocol):
     """The memory of a logical unit.
 
-    Only `registered` and `with_unit_attention` may take longer the more nexuses there are.
+    Only `registered` without a limit, `count_registered` and `with_unit_attention` may take longer
+    the more nexuses there are.
 
     Attributes:
         generation: PRGENERATION, 32 bits.
@@ -69,8 +71,12 @@ class State(Protocol):
         """Give the registration of a nexus, None if it has none."""
         ...
 
-    def registered(self) -> Iterable[tuple[Nexus, Registration]]:
-        """Give every registered nexus, the longest registered first."""
+    def registered(self, at_most: int | None = None) -> Iterable[tuple[Nexus, Registration]]:
+        """Give the registered nexuses, the longest registered first; every one without a limit."""
+        ...
+
+    def count_registered(self) -> int:
+        """Tell how many nexuses are registered."""
         ...
 
     def first_registered(self) -> Nexus | None:
@@ -117,9 +123,13 @@ class MemoryState:
         """See `State.registration`."""
         return self._registrations.get(nexus)
 
-    def registered(self) -> list[tuple[Nexus, Registration]]:
+    def registered(self, at_most: int | None = None) -> list[tuple[Nexus, Registration]]:
         """See `State.registered`."""
-        return list(self._registrations.items())
+        return list(islice(self._registrations.items(), at_most))
+
+    def count_registered(self) -> int:
+        """See `State.count_registered`."""
+        return len(self._registrations)
 
     def first_registered(self) -> Nexus | None:
         """See `State.first_registered`."""

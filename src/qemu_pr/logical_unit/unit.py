@@ -106,19 +106,21 @@ class LogicalUnit:
         length = command.allocation_length
         match command.service_action:
             case InServiceAction.READ_KEYS:
-                data = allocation.cut_keys(self._read_keys(), length)
+                keys = self._read_keys(at_most=allocation.fitting_keys(length))
+                data = allocation.cut_keys(keys, self._state.count_registered(), length)
             case InServiceAction.READ_RESERVATION:
                 data = allocation.cut_reservation(self._read_reservation(), length)
             case InServiceAction.REPORT_CAPABILITIES:
                 data = self._report_capabilities().encode()[:length]
             case InServiceAction.READ_FULL_STATUS:
-                data = allocation.cut_full_status(self._read_full_status(), length)
+                status = self._read_full_status(at_most=allocation.fitting_descriptors(length))
+                data = allocation.cut_full_status(status, length)
             case _:
                 return _INVALID_FIELD_IN_CDB
         return Completion(GOOD.status, data=data)
 
-    def _read_keys(self) -> parameter_data.ReadKeys:
-        keys = tuple(registration.key for _, registration in self._state.registered())
+    def _read_keys(self, at_most: int) -> parameter_data.ReadKeys:
+        keys = tuple(registration.key for _, registration in self._state.registered(at_most))
         return parameter_data.ReadKeys(self._state.generation, keys)
 
     def _read_reservation(self) -> parameter_data.ReadReservation:
@@ -143,11 +145,12 @@ class LogicalUnit:
             allow_commands=ALLOW_COMMANDS,
         )
 
-    def _read_full_status(self) -> parameter_data.ReadFullStatus:
+    def _read_full_status(self, at_most: int) -> parameter_data.ReadFullStatus:
         reservation = self._state.reservation
+        shared = reservation is not None and reservation.type in rules.ALL_REGISTRANTS
         descriptors = []
-        for nexus, registration in self._state.registered():
-            holder = self.standing(nexus) is Standing.HOLDER
+        for nexus, registration in self._state.registered(at_most):
+            holder = shared or (reservation is not None and nexus == reservation.holder)
             descriptors.append(
                 parameter_data.FullStatus(
                     key=registration.key,

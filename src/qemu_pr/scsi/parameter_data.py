@@ -38,7 +38,7 @@ class ReadKeys:
         for key in self.keys:
             fields.check(key, 64, "RESERVATION KEY")
         keys = b"".join(key.to_bytes(8, "big") for key in self.keys)
-        return _encode_header(self.generation, len(keys)) + keys
+        return encode_header(self.generation, len(keys)) + keys
 
     @classmethod
     def decode(cls, data: bytes) -> "ReadKeys":
@@ -91,10 +91,10 @@ class ReadReservation:
             MalformedError: A value does not fit into its field.
         """
         if self.reservation is None:
-            return _encode_header(self.generation, 0)
+            return encode_header(self.generation, 0)
         fields.check(self.reservation.key, 64, "RESERVATION KEY")
         return (
-            _encode_header(self.generation, 16)
+            encode_header(self.generation, 16)
             + self.reservation.key.to_bytes(8, "big")
             + bytes(5)
             + _encode_scope_and_type(self.reservation.scope, self.reservation.type)
@@ -263,7 +263,7 @@ class ReadFullStatus:
             MalformedError: A value does not fit into its field.
         """
         descriptors = b"".join(descriptor.encode() for descriptor in self.descriptors)
-        return _encode_header(self.generation, len(descriptors)) + descriptors
+        return encode_header(self.generation, len(descriptors)) + descriptors
 
     @classmethod
     def decode(cls, data: bytes) -> "ReadFullStatus":
@@ -286,6 +286,20 @@ class ReadFullStatus:
         return cls(generation, tuple(found), complete=offset == length)
 
 
+def encode_header(generation: int, additional_length: int) -> bytes:
+    """Encode the first 8 bytes of READ KEYS, READ RESERVATION and READ FULL STATUS data.
+
+    Args:
+        generation: PRGENERATION, 32 bits.
+        additional_length: Of all that the device has, in bytes; more than it sends if it cuts.
+
+    Raises:
+        MalformedError: A value does not fit into its field.
+    """
+    fields.check(generation, 32, "PRGENERATION")
+    return generation.to_bytes(4, "big") + additional_length.to_bytes(4, "big")
+
+
 ParameterData = ReadKeys | ReadReservation | ReportCapabilities | ReadFullStatus
 
 
@@ -300,11 +314,6 @@ def _decode_descriptor(data: bytes) -> FullStatus:
         type=data[13] & 0x0F,
         scope=data[13] >> 4,
     )
-
-
-def _encode_header(generation: int, additional_length: int) -> bytes:
-    fields.check(generation, 32, "PRGENERATION")
-    return generation.to_bytes(4, "big") + additional_length.to_bytes(4, "big")
 
 
 def _decode_header(data: bytes) -> tuple[int, int, bytes]:
