@@ -82,6 +82,9 @@ class Child:
     Args:
         generate: Makes the generator, in that process; of what the test has open, none is there.
         user: The ID of the user that it becomes first; None stays what the test is.
+
+    Attributes:
+        pid: Its process ID, of one that has been closed, too.
     """
 
     def __init__(self, generate: Callable[[], Iterator[object]], user: int | None = None) -> None:
@@ -118,10 +121,8 @@ class Child:
     def close(self) -> None:
         """End the process; it has ended on return."""
         self._channel.close()
-        if self.pid:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-            self.pid = 0
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
 
 
 def _live(
