@@ -102,12 +102,12 @@ def test_nothing_leaks_and_commands_are_answered(helper, path, folder):
     [b"\xff" * 4, IN, OUT[:7], bytes(200)],
     ids=["handshake", "two descriptors", "half a command", "bad command"],
 )
-def test_who_breaks_off_leaves_nothing_open(helper, path, rubbish):
+def test_who_breaks_off_leaves_nothing_open(helper, path, regular, rubbish):
     before = idle_files(helper.pid)
 
     for _ in range(30):
         with Client(path, greet=len(rubbish) != 4) as client, suppress(BrokenPipeError):
-            client.send(rubbish, client.socket.fileno(), client.socket.fileno())
+            client.send(rubbish, regular, regular)
 
     wait_for(lambda: idle_files(helper.pid) == before, f"all that is open: {before}")
     assert terminated(helper) == ""
