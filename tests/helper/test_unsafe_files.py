@@ -78,9 +78,9 @@ def start_and_stop(command: tuple[str, ...], path: str) -> tuple[int, str]:
         try:
             wait_for(lambda: listens(path) or process.poll() is not None, "it starts, or says why")
             if process.poll() is None:
-                with suppress(OSError, EOFError):  # it found out only now that it cannot go on
+                with suppress(OSError, EOFError):  # it finds out only now that it cannot go on
                     use(path)
-                process.terminate()
+                    process.terminate()
             return process.wait(PATIENCE), process.stderr.read()
         finally:
             process.kill()
@@ -174,7 +174,7 @@ def test_what_is_planted_while_it_runs_does_no_harm(path, shared, victim, kind):
     place = Path(f"{file}.tmp")
     command = (*FILES["metrics"].command(path, file), "--metrics-interval", "0.01")
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: listens(path), "it listens")
+        wait_for(lambda: file.exists(), "it has started")
         plant_now(place, kind, victim)
 
         process.terminate()
