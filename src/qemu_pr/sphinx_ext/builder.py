@@ -124,7 +124,7 @@ class VerifyBuilder(Builder):
 
     def _apart(self) -> Callable[[Callable[[], list[Result]]], list[Result]]:
         """Give what verifies a page in a process of its own, where it can be in seclusion."""
-        wanted = (*sys.path, sys.prefix, *os.get_exec_path(), self.srcdir)
+        wanted = [*sys.path, sys.prefix, *os.get_exec_path(), str(self.srcdir)]
         keep = [Path(one).absolute() for one in wanted]
         if reason := why_not(keep):
             _logger.info("examples run in sight of this host's files and processes: %s", reason)
