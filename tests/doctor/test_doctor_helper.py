@@ -67,14 +67,36 @@ def test_a_helper_on_another_socket(helper: Start, path: str) -> None:
     assert path in found
 
 
-def test_with_units_systemd_is_to_start_it(tmp_path: Path, path: str) -> None:
-    unit = tmp_path / "systemd/system/qemu-pr-helper.socket"
+@pytest.mark.parametrize("folder_of_units", ["etc/systemd/system", "usr/lib/systemd/system"])
+@pytest.mark.parametrize(
+    ("listens", "served"),
+    [
+        ("/run/nosuch.sock", True),
+        ("/var/run/nosuch.sock", True),
+        ("%t/nosuch.sock", True),
+        ("/run/qemu-pr-helper.sock", False),
+    ],
+)
+def test_systemd_is_to_start_it_where_its_unit_listens_on_that_socket(
+    tmp_path: Path, folder_of_units: str, listens: str, served: bool
+) -> None:
+    unit = tmp_path / folder_of_units / "qemu-pr-helper.socket"
     unit.parent.mkdir(parents=True)
-    unit.touch()
+    unit.write_text(f"[Socket]\nListenStream={listens}\n")
+    proc = no_processes(tmp_path)
 
-    (result,) = answers(Host(socket=path, etc=tmp_path))
+    (result,) = answers(Host(socket="/run/nosuch.sock", proc=proc, etc=tmp_path / "etc"))
 
-    assert result.advice.endswith("start it: systemctl start qemu-pr-helper.socket")
+    by_systemd = result.advice.endswith("start it: systemctl start qemu-pr-helper.socket")
+    by_hand = result.advice.endswith("start it: qemu-pr-helper -d -k /run/nosuch.sock")
+    assert (by_systemd, by_hand) == (served, not served)
+
+
+def no_processes(folder: Path) -> Path:
+    """A /proc of a host without processes: nothing of this one's decides."""
+    (folder / "proc/net").mkdir(parents=True)
+    (folder / "proc/net/unix").write_text("Num RefCount Protocol Flags Type St Inode Path\n")
+    return folder / "proc"
 
 
 def test_a_socket_that_a_dead_helper_left(examine: Examine, path: str) -> None:
