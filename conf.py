@@ -46,6 +46,9 @@ autodoc_typehints_format = "short"
 # Sphinx does not compare the messages of exceptions, unless told to.
 doctest_default_flags = doctest.ELLIPSIS | doctest.DONT_ACCEPT_TRUE_FOR_1
 
+# Pages tell which of their examples this build has run: make verifies before it renders.
+verify_results = "build/verify/results.json"
+
 html_theme = "furo"
 html_title = f"{project} {release}"
 html_static_path = ["docs/_static"]

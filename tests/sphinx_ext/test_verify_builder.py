@@ -56,7 +56,7 @@ def build(tmp_path, monkeypatch, capfd) -> Callable[..., Build]:
 
 
 def counts(verified=0, skipped=0, not_verified=0, unmarked=0, failed=0, in_lab=0):
-    lab = f" {in_lab} verified in the lab," if in_lab else ""
+    lab = f" {in_lab} left to the lab," if in_lab else ""
     return (
         f"{verified} blocks verified,{lab} {skipped} skipped,"
         f" {not_verified} not verified (with reasons), {unmarked} unmarked, {failed} failed"

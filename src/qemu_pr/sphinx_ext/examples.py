@@ -189,9 +189,11 @@ class Block:
         file: The source file that the block is in, relative to the working directory of the build.
         line: The first line of the block's text, counted from 1.
         shown: Whether readers see it; set-up may be hidden.
+        text: What it shows.
     """
 
     file: str
     line: int
     shown: bool
+    text: str
     example: Example
