@@ -27,7 +27,8 @@ REQUIRE_ALL = "QEMU_PR_REQUIRE_ALL"
 
 
 RESULTS = "results.json"
-"""What the builder leaves in its output directory."""
+REPORT = "report.txt"
+"""What the builder leaves in its output directory: for the pages, and for people."""
 
 _COUNTED_AS = dict(zip(Outcome, Outcome, strict=True)) | {
     Outcome.VERIFIED: "blocks verified",
@@ -40,12 +41,18 @@ _ONLY_IF_ANY = {Outcome.IN_LAB, Outcome.LEFT_TO_LAB}  # others have no lab
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a block, and what there is to say about it."""
+    """What came of a block, and what there is to say about it.
+
+    Attributes:
+        in_lab: When the lab ran it.
+        packages: What to install so that it can run.
+    """
 
     block: Block
     outcome: Outcome
     notes: Sequence[Note] = ()
     in_lab: LabRun | None = None
+    packages: tuple[str, ...] = ()
 
     @property
     def told(self) -> Told:
@@ -71,10 +78,12 @@ def verify(block: Block, page: Page, *, require_all: bool, in_lab: Mapping[str, 
             return Result(block, Outcome.IN_LAB if run else Outcome.LEFT_TO_LAB, in_lab=run)
         case Unmarked(advice):
             return Result(block, Outcome.UNMARKED, [Note(0, advice)])
-    if reason := page.why_skipped(block):
+    if lacks := page.lacks(block):
+        reason = "; ".join(lack.why for lack in lacks)
         if require_all:
             return Result(block, Outcome.FAILED, [Note(0, f"{REQUIRE_ALL}=1, but {reason}")])
-        return Result(block, Outcome.SKIPPED, [Note(0, reason)])
+        packages = tuple(lack.package for lack in lacks if lack.package)
+        return Result(block, Outcome.SKIPPED, [Note(0, reason)], packages=packages)
     notes = page.verify(block)
     return Result(block, Outcome.FAILED if notes else Outcome.VERIFIED, notes)
 
@@ -82,16 +91,19 @@ def verify(block: Block, page: Page, *, require_all: bool, in_lab: Mapping[str, 
 def report(results: Sequence[Result]) -> str:
     """Tell what came of the manual's blocks: what needs a reader's eyes last, then the counts.
 
-    Hidden blocks prepare for others and count only if they fail.
+    What to install for those that were skipped is one line; their pages say which those are. Hidden
+    blocks prepare for others and count only if they fail.
     """
     lines = []
     for outcome in Outcome:
         for result in results:
-            for note in result.notes if result.outcome is outcome else ():
+            for note in result.notes if result.outcome is outcome and not result.packages else ():
                 place = f"{result.block.file}:{result.block.line + note.line}"
                 lines.append(f"{place}: {outcome}: {note.text}")
                 if note.details:
                     lines.append(indent(note.details, "    ", lambda _line: True))
+    if packages := sorted({package for result in results for package in result.packages}):
+        lines.append(f"to run what is skipped: apt-get install {' '.join(packages)}")
     counted = (r for r in results if r.block.shown or r.outcome is Outcome.FAILED)
     counts = Counter(result.outcome for result in counted)
     named = (o for o in Outcome if counts[o] or o not in _ONLY_IF_ANY)
@@ -153,7 +165,9 @@ class VerifyBuilder(Builder):
             for name, results in self._pages.items()
         }
         save(Path(self.outdir, RESULTS), told)
-        print(report(self.results), flush=True)
+        text = report(self.results)
+        Path(self.outdir, REPORT).write_text(text + "\n")
+        print(text, flush=True)
 
 
 def _read_lab_results(app: Sphinx) -> None:

@@ -27,6 +27,19 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Lack:
+    """Why an example cannot run on this machine.
+
+    Attributes:
+        why: One line, with what to do.
+        package: The Debian package that would help; empty if none would.
+    """
+
+    why: str
+    package: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """A program that not every machine has, or not in every release.
 
@@ -42,22 +55,23 @@ class Program:
     relation: str = ""
     release: str = ""
 
-    def why_missing(self, path: str) -> str:
-        """Say what to install, or which release is here; nothing if all is well.
+    def lack(self, path: str) -> Lack | None:
+        """Say what to install, or which release is here; None if all is well.
 
         Args:
             path: The directories to look in, as in ``PATH``.
         """
         program = shutil.which(self.name, path=path)
         if program is None:
-            return f"{self.name} is not installed: apt-get install {self.package}"
+            why = f"{self.name} is not installed: apt-get install {self.package}"
+            return Lack(why, self.package)
         if not self.relation:
-            return ""
+            return None
         here = release_of(program)
         if here and _COMPARE[self.relation](_numbers(here), _numbers(self.release)):
-            return ""
+            return None
         found = f"is {here}" if here else "does not tell its release"
-        return f"needs {self.name} {self.relation} {self.release}, and the one here {found}"
+        return Lack(f"needs {self.name} {self.relation} {self.release}, and the one here {found}")
 
 
 _COMPARE = {"<": operator.lt, ">=": operator.ge}

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from qemu_pr.sphinx_ext import commands, doctests
-from qemu_pr.sphinx_ext.examples import Block, Checked, Console, Note, PrintedBy, Python, Terms
+from qemu_pr.sphinx_ext.examples import (
+    Block,
+    Checked,
+    Console,
+    Lack,
+    Note,
+    PrintedBy,
+    Python,
+    Terms,
+)
 from qemu_pr.sphinx_ext.launchers import write_launchers
 from qemu_pr.sphinx_ext.session import Session, environment
 
@@ -61,16 +70,17 @@ class Page:
         """End what the page started, and remove its directory."""
         self._cleanup.close()
 
-    def why_skipped(self, block: Block) -> str:
-        """Say why a block cannot be verified on this machine; nothing if it can."""
+    def lacks(self, block: Block) -> list[Lack]:
+        """Say what keeps a block from being verified on this machine; nothing if it can be."""
         match block.example:
             case Console(terms) | PrintedBy(terms) | Checked(terms):
                 path = self._environment["PATH"]
-                return "; ".join(filter(None, (need.why_missing(path) for need in terms.requires)))
+                return [lack for need in terms.requires if (lack := need.lack(path))]
             case Python() as python:
-                return doctests.why_skipped(python, self._namespaces[python.groups[0]])
+                why = doctests.why_skipped(python, self._namespaces[python.groups[0]])
+                return [Lack(why)] if why else []
             case _:
-                return ""
+                return []
 
     def verify(self, block: Block) -> list[Note]:
         """Run a block's commands or statements, and tell what about it is not true."""
