@@ -13,6 +13,8 @@
 # Another Python: make PYTHON=python3.12
 
 PYTHON ?= python3
+# In the locale C, Python cannot read where this checkout is if its path is not ASCII.
+export LC_ALL := C.UTF-8
 BIN := .venv/bin
 
 # -n -W: a reference that leads nowhere is a warning, and a warning is an error. Sphinx tells a
