@@ -13,6 +13,7 @@ from qemu_pr.sphinx_ext.examples import release_of
 from qemu_pr.sphinx_ext.results import note_lab_run
 from qemu_pr.sphinx_ext.session import Session, environment
 from qemu_pr.sphinx_ext.transcript import difference, matches, normal, parse
+from waiting import PATIENCE
 
 Run = Callable[[str], str]
 """Runs a command and gives what it printed."""
@@ -43,7 +44,7 @@ def _multipath_tools() -> str:
 def shell(directory: Path) -> Iterator[Run]:
     """Start a shell on the host, as it is in the page's other blocks."""
     with closing(Session(directory, environment(directory))) as session:
-        yield lambda command: session.run(command, timeout=120).output
+        yield lambda command: session.run(command, timeout=PATIENCE).output
 
 
 def first_line(transcript: str) -> str:
