@@ -33,7 +33,8 @@ echo 0 >"$sys/devices/sdb/ro"
 mount --bind "$sys" /sys
 
 mount -t tmpfs tmpfs "$directory/dev"
-cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty /dev/fd "$directory/dev/"
+cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty "$directory/dev/"
+cp -a /dev/fd /dev/stdin /dev/stdout /dev/stderr "$directory/dev/"
 mkdir "$directory/dev/mapper" "$directory/dev/shm" "$directory/dev/pts"
 mknod "$directory/dev/dm-0" b 253 0
 ln -s ../dm-0 "$directory/dev/mapper/mpatha"

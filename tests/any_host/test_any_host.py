@@ -39,9 +39,19 @@ def doctest(
     *pages: str,
     before: tuple[str, ...] = (),
     options: str = "",
+    sight: str = "",
     **environment: str,
 ) -> None:
-    """Run ``make doctest`` on some pages, and see that they are true and nothing was skipped."""
+    """Run ``make doctest`` on some pages, and see that they are true.
+
+    Args:
+        checkout: Where.
+        pages: Which.
+        before: What runs make.
+        options: Of make.
+        sight: What is said if the host is in sight.
+        environment: Of make.
+    """
     require("make", package="make")
     make = f"make {options} doctest PAGES='{' '.join(f'docs/{page}.rst' for page in pages)}'"
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -57,6 +67,8 @@ def doctest(
     counts = re.search(r"^([1-9]\d*) blocks verified,.* 0 unmarked, 0 failed$", done.stdout, re.M)
     assert done.returncode == 0, done.stdout
     assert counts, done.stdout
+    assert sight in done.stdout
+    assert bool(sight) == ("in sight" in done.stdout), done.stdout
 
 
 def own_mounts(*more: str) -> tuple[str, ...]:
@@ -122,6 +134,18 @@ def test_on_a_host_with_libvirt_units_maps_a_helper_and_guests(
         checkout,
         *("howto/check-a-host", "howto/check-command-lines", "howto/systemd", "multipath"),
         before=busy_host,
+    )
+
+
+def test_there_without_namespaces(checkout: Path, busy_host: tuple[str, ...]) -> None:
+    setpriv = require("setpriv", package="util-linux")
+    without = (setpriv, "--inh-caps=-sys_admin", "--bounding-set=-sys_admin")
+
+    doctest(
+        checkout,
+        *("howto/check-a-host", "howto/check-command-lines", "howto/systemd", "multipath"),
+        before=(*busy_host, *without),
+        sight="examples run in sight of this host's files and processes: unshare: Operation not",
     )
 
 

@@ -82,7 +82,7 @@ def test_systemd_is_to_start_it_where_its_unit_listens_on_that_socket(
     unit = tmp_path / folder_of_units / "qemu-pr-helper.socket"
     unit.parent.mkdir(parents=True)
     unit.write_text(f"[Socket]\nListenStream={listens}\n")
-    proc = no_processes(tmp_path)
+    proc = one_process(tmp_path)
 
     (result,) = answers(Host(socket="/run/nosuch.sock", proc=proc, etc=tmp_path / "etc"))
 
@@ -91,8 +91,9 @@ def test_systemd_is_to_start_it_where_its_unit_listens_on_that_socket(
     assert (by_systemd, by_hand) == (served, not served)
 
 
-def no_processes(folder: Path) -> Path:
-    """A /proc of a host without processes: nothing of this one's decides."""
+def one_process(folder: Path) -> Path:
+    """A /proc of a host with a process of no interest: nothing of this one's decides."""
+    (folder / "proc/1").mkdir(parents=True)
     (folder / "proc/net").mkdir(parents=True)
     (folder / "proc/net/unix").write_text("Num RefCount Protocol Flags Type St Inode Path\n")
     return folder / "proc"

@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from functools import cached_property
 
-from qemu_pr.lint.block_devices import OF_THIS_HOST, BlockDevices
+from qemu_pr.lint.block_devices import OF_THIS_HOST, THIS_ROOT, BlockDevices, under
 from qemu_pr.multipath_conf.wwids import map_wwid
 
 _SG_GET_VERSION_NUM = 0x2282
@@ -30,6 +30,11 @@ class Disk:
 
     path: str
     devices: BlockDevices = OF_THIS_HOST
+
+    @property
+    def file(self) -> str:
+        """The path by which this process sees it."""
+        return under(self.devices.root or THIS_ROOT, self.path)
 
     @cached_property
     def refused(self) -> OSError | None:
@@ -63,7 +68,7 @@ class Disk:
     @property
     def is_regular(self) -> bool:
         """Whether it is a regular file, which a helper may simulate a disk on."""
-        return stat.S_ISREG(os.stat(self.path).st_mode)
+        return stat.S_ISREG(os.stat(self.file).st_mode)
 
     @property
     def is_map(self) -> bool:
@@ -99,4 +104,4 @@ class Disk:
         Raises:
             OSError: The system refuses.
         """
-        return os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return os.open(self.file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

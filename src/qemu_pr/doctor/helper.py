@@ -20,6 +20,10 @@ _RESTART_AS_ROOT = "stop it, and start qemu-pr-helper as root"
 
 def answers(host: Host) -> Iterator[Result]:
     """Look for a helper on each socket."""
+    if not host.runs:
+        what = "there are no processes: the host does not run, or its /proc is not there"
+        advice = "run qemu-pr doctor on the host, or mount its /proc, to have helpers examined"
+        yield unknown(str(host.proc), what, advice)
     for one in host.sockets:
         found = one.contact
         if not found.error:

@@ -8,7 +8,6 @@ from pathlib import Path
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.doctor.check import Result, ok, unknown, warning
 from qemu_pr.doctor.host import Host
-from qemu_pr.lint.block_devices import OF_THIS_HOST
 from qemu_pr.lint.check import check
 
 _PR_HELPER = re.compile(r"^[ \t]*pr_helper[ \t]*=[ \t]*\"(?P<path>[^\"\n]*)\"", re.MULTILINE)
@@ -32,11 +31,12 @@ def helper(host: Host) -> Iterator[Result]:
         return
     path = found[-1] if found else _DEFAULT
     subject = f"{file}: pr_helper = {path}" + ("" if found else ", the default")
-    if not os.access(path, os.X_OK) or os.path.isdir(path):
-        why = "no program" if os.path.exists(path) else "not there"
+    program = host.file(path)
+    if not os.access(program, os.X_OK) or os.path.isdir(program):
+        why = "no program" if os.path.exists(program) else "not there"
         advice = f"set pr_helper in {file} to the path of qemu-pr-helper, and restart libvirtd"
         yield warning(subject, f"it is {why}, {_NOBODY_STARTS}", advice)
-    elif host.maps and not _reaches_all_paths(path):
+    elif host.maps and not _reaches_all_paths(program):
         what = "it was built without multipath, and registers one path of a map"
         advice = f"set pr_helper in {file} to this package's qemu-pr-helper, and restart libvirtd"
         yield warning(subject, what, advice)
@@ -54,7 +54,7 @@ def domains(host: Host) -> Iterator[Result]:
     """Find the faults that ``qemu-pr lint`` finds in the domains."""
     for file in sorted((host.etc / "libvirt/qemu").glob("*.xml")):
         try:
-            reports = check(file.read_text(errors="surrogateescape"), OF_THIS_HOST)
+            reports = check(file.read_text(errors="surrogateescape"), host.block_devices)
         except OSError as error:
             yield unknown(str(file), f"cannot read it: {error.strerror}", "run as root")
             continue

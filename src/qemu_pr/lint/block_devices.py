@@ -77,8 +77,9 @@ class BlockDevices:
         return self.root / "sys/dev/block" / number
 
 
+THIS_ROOT = Path("/")
 OF_NO_HOST = BlockDevices(None)
-OF_THIS_HOST = BlockDevices(Path("/"))
+OF_THIS_HOST = BlockDevices(THIS_ROOT)
 
 
 def under(root: Path, path: str) -> str:
@@ -86,6 +87,6 @@ def under(root: Path, path: str) -> str:
 
     Args:
         root: The directory that is the host's ``/``.
-        path: As the host names it.
+        path: As the host names it; if it is relative, as this process does.
     """
-    return path if root == Path("/") else f"{root}/{path}"
+    return path if root == THIS_ROOT or not path.startswith("/") else f"{root}{path}"
