@@ -72,10 +72,16 @@ def doctest(
 
 
 def own_mounts(*more: str) -> tuple[str, ...]:
-    """A command that runs another one with mounts of its own; as root there, whoever starts it."""
+    """A command that runs another one with mounts of its own.
+
+    Args:
+        more: Options of unshare, and a command that runs another one: as root, whoever starts it.
+    """
     unshare = require("unshare", package="util-linux")
     mapped = () if ROOT_USER else ("--map-root-user",)
+    back = (unshare, f"--map-user={os.geteuid()}", f"--map-group={os.getegid()}")
     command = (unshare, *mapped, "--mount", "--propagation=private", *more)
+    command = command if ROOT_USER else (*command, *back)
     if subprocess.run([*command, "true"], capture_output=True).returncode:
         unavailable(f"this machine lets no program have its own namespaces ({' '.join(command)})")
     return command
