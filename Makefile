@@ -1,5 +1,5 @@
 # make          set up, verify every example of the manual, render it (build/html, build/man)
-# make doctest  verify every example of the manual
+# make doctest  verify every example of the manual, or of some pages: PAGES=docs/tutorial.rst
 # make test     run all tests
 # make lab      run the manual's command lines with real guests and disks, in a virtual machine
 # make bench    measure our helper and QEMU's side by side, as root; then make html shows the figures
@@ -7,18 +7,36 @@
 # make soak     have many clients use a helper while faults are injected: SECONDS=60 CLIENTS=64
 # make lint     check style and types
 # make clean    remove everything that make made
+# make help     print this
 #
-# Needs python3 (3.11 or newer) with venv. Another Python: make PYTHON=python3.12
+# Needs python3 (3.11 or newer) with venv, and once the network, for pip.
+# Another Python: make PYTHON=python3.12
 
 PYTHON ?= python3
+# In the locale C, Python cannot read where this checkout is if its path is not ASCII.
+export LC_ALL := C.UTF-8
 BIN := .venv/bin
 
 # -n -W: a reference that leads nowhere is a warning, and a warning is an error. Sphinx tells a
 # page's warnings only when it reads the page, so after an error it has to read all of them again.
-SPHINX = $(BIN)/python -m sphinx -n -W -q -c . -d build/doctrees
+SPHINX = $(BIN)/python -m sphinx -n -W -c . -d build/doctrees
 FORGET = || { rm -rf build/doctrees; exit 1; }
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+OFFLINE = || { echo "make: pip needs the network once, or an index of packages that it can reach:" \
+    "set PIP_INDEX_URL, or see pip config list" >&2; exit 1; }
+
+# The programs in .venv name the place where they were installed.
+MOVED := $(shell test -s $(BIN)/.installed && test "$$(cat $(BIN)/.installed)" != "$$(pwd -P)" && echo yes)
+ifneq ($(MOVED),)
+ifneq ($(filter-out clean help,$(or $(MAKECMDGOALS),manual)),)
+$(error this checkout was moved since make installed into .venv: make clean, then make)
+endif
+endif
 
 manual: html man
+	@echo
+	@cat build/verify/report.txt
 	@echo
 	@echo "The manual:     build/html/index.html"
 	@echo "The man pages:  man -l build/man/qemu-pr-helper.8"
@@ -27,10 +45,15 @@ manual: html man
 	@echo "Next, try:      $(BIN)/qemu-pr command-line /dev/sdb"
 
 html man: doctest
+	@echo "make: rendering the manual: $@"
 	@$(SPHINX) -b $@ docs build/$@ $(FORGET)
 
 doctest: $(BIN)/.installed
-	@$(SPHINX) -b verify docs build/verify $(FORGET)
+	@echo "make: verifying the manual's examples"
+	@$(SPHINX) -b verify docs build/verify $(PAGES) $(FORGET)
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 test: $(BIN)/.installed
 	$(BIN)/python -m pytest
@@ -65,13 +88,15 @@ $(BIN)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo "make: $(PYTHON) cannot make virtual environments: apt-get install python3-venv" >&2; \
 	    exit 1; }
+	@echo "make: installing into .venv, once"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[manual,test]'
-	@touch $@
+	$(PIP) --editable '.[manual,test]' $(OFFLINE)
+	@pwd -P >$@
 
 $(BIN)/.installed-%: $(BIN)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@echo "make: installing for make $*, once"
+	$(PIP) --editable '.[$*]' $(OFFLINE)
 	@touch $@
 
 .NOTPARALLEL: # the builds share build/doctrees
-.PHONY: manual html man doctest test lab bench fuzz soak lint clean
+.PHONY: manual html man doctest help test lab bench fuzz soak lint clean

@@ -3,6 +3,7 @@
 import doctest
 import re
 import sys
+import warnings
 from importlib.metadata import version as installed_version
 
 project = "qemu-pr"
@@ -26,6 +27,10 @@ extensions = [
     "sphinx_inline_tabs",
 ]
 
+# With PYTHONWARNINGS=error: what others will have to change in their code is no error of ours.
+for _kind in (DeprecationWarning, PendingDeprecationWarning):
+    warnings.filterwarnings("ignore", category=_kind, module=r"(?!qemu_pr\b)")
+
 # Two hyphens stay two hyphens: what a page shows is what the reader types.
 smartquotes = False
 highlight_language = "none"  # of blocks that name no language: usages, for example
@@ -40,6 +45,9 @@ autodoc_typehints_format = "short"
 
 # Sphinx does not compare the messages of exceptions, unless told to.
 doctest_default_flags = doctest.ELLIPSIS | doctest.DONT_ACCEPT_TRUE_FOR_1
+
+# Pages tell which of their examples this build has run: make verifies before it renders.
+verify_results = "build/verify/results.json"
 
 html_theme = "furo"
 html_title = f"{project} {release}"

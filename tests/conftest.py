@@ -5,6 +5,8 @@ This file also puts its directory on the import path, so that tests in its folde
 need no hooks here.
 """
 
+import re
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 
@@ -13,6 +15,8 @@ import pytest
 
 from rendered_manual import render
 from requirements import REQUIRE_ALL
+
+TO_INSTALL = re.compile(r"apt-get install (.+)")
 
 # How long an example takes says more of what else the machine does than of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -28,6 +32,21 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"QEMU_PR_REQUIRE_ALL=1, but skipped: {report.longrepr}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why tests were skipped: what to install in one line, and each other reason once."""
+    skips = terminalreporter.stats.get("skipped", [])
+    reasons = [str(one.longrepr[2]).removeprefix("Skipped: ") for one in skips]
+    wanted = [found for reason in reasons if (found := TO_INSTALL.search(reason))]
+    others = Counter(reason for reason in reasons if not TO_INSTALL.search(reason))
+    for reason, count in others.most_common():
+        terminalreporter.write_line(f"{count} skipped: {reason}")
+    if wanted:
+        packages = sorted({package for found in wanted for package in found[1].split()})
+        terminalreporter.write_line(
+            f"{len(wanted)} skipped, to run them: apt-get install {' '.join(packages)}"
+        )
 
 
 @pytest.fixture(scope="session")

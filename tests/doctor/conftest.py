@@ -15,6 +15,7 @@ import pytest
 
 from examined import OURS, Examine, Start
 from qemu_pr.cli.qemu_pr import main
+from qemu_pr.doctor.process import Process
 from qemu_pr.manager import ConnectError, PRManagerHelper
 from requirements import require, unavailable
 
@@ -111,6 +112,11 @@ def guest(start: Start, path: str) -> Start:
         )
         assert process.stdout is not None
         assert b"QMP" in process.stdout.readline()
+        if {"-runas", "-run-with"} & set(options):  # QEMU greets before it is somebody else
+            wait_for(
+                lambda: Process(Path("/proc"), process.pid).user != os.geteuid(),
+                "QEMU to become another user",
+            )
         return process
 
     return start_it

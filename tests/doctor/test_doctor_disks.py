@@ -1,12 +1,10 @@
 """What is wrong with a disk that is named."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from examined import not_root
 from qemu_pr.doctor.check import Outcome
 from qemu_pr.doctor.disks import reservations, scsi, writable
 from qemu_pr.doctor.host import Host
@@ -35,18 +33,6 @@ def test_a_disk_that_this_user_may_not_open(tmp_path: Path) -> None:
         (result,) = scsi(Host([str(file)]))
 
     assert (result.outcome, result.advice) == (Outcome.UNKNOWN, "run as root")
-
-
-@contextmanager
-def not_root() -> Iterator[None]:
-    """Be somebody who may not open everything."""
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(user)
 
 
 @pytest.mark.parametrize("check", [writable, reservations])

@@ -1,10 +1,8 @@
 """What is wrong with a helper is named, and nothing else: real processes and real sockets."""
 
 import os
-import shutil
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from examined import OURS, Examine, Start
+from examined import OURS, Examine, Start, not_root
+from qemu_pr.cli.qemu_pr import main
 from qemu_pr.doctor.helper import answers
 from qemu_pr.doctor.host import Host
 from requirements import require, unavailable
@@ -67,14 +66,37 @@ def test_a_helper_on_another_socket(helper: Start, path: str) -> None:
     assert path in found
 
 
-def test_with_units_systemd_is_to_start_it(tmp_path: Path, path: str) -> None:
-    unit = tmp_path / "systemd/system/qemu-pr-helper.socket"
+@pytest.mark.parametrize("folder_of_units", ["etc/systemd/system", "usr/lib/systemd/system"])
+@pytest.mark.parametrize(
+    ("listens", "served"),
+    [
+        ("/run/nosuch.sock", True),
+        ("/var/run/nosuch.sock", True),
+        ("%t/nosuch.sock", True),
+        ("/run/qemu-pr-helper.sock", False),
+    ],
+)
+def test_systemd_is_to_start_it_where_its_unit_listens_on_that_socket(
+    tmp_path: Path, folder_of_units: str, listens: str, served: bool
+) -> None:
+    unit = tmp_path / folder_of_units / "qemu-pr-helper.socket"
     unit.parent.mkdir(parents=True)
-    unit.touch()
+    unit.write_text(f"[Socket]\nListenStream={listens}\n")
+    proc = one_process(tmp_path)
 
-    (result,) = answers(Host(socket=path, etc=tmp_path))
+    (result,) = answers(Host(socket="/run/nosuch.sock", proc=proc, etc=tmp_path / "etc"))
 
-    assert result.advice.endswith("start it: systemctl start qemu-pr-helper.socket")
+    by_systemd = result.advice.endswith("start it: systemctl start qemu-pr-helper.socket")
+    by_hand = result.advice.endswith("start it: qemu-pr-helper -d -k /run/nosuch.sock")
+    assert (by_systemd, by_hand) == (served, not served)
+
+
+def one_process(folder: Path) -> Path:
+    """A /proc of a host with a process of no interest: nothing of this one's decides."""
+    (folder / "proc/1").mkdir(parents=True)
+    (folder / "proc/net").mkdir(parents=True)
+    (folder / "proc/net/unix").write_text("Num RefCount Protocol Flags Type St Inode Path\n")
+    return folder / "proc"
 
 
 def test_a_socket_that_a_dead_helper_left(examine: Examine, path: str) -> None:
@@ -188,21 +210,18 @@ def test_a_socket_for_every_user(helper: Start, examine: Examine, path: str) -> 
 
 
 @pytest.mark.skipif(not ROOT, reason="only root may look, and a stranger is needed")
-def test_a_user_who_may_not_connect_is_told_so(helper: Start, path: str) -> None:
+def test_a_user_who_may_not_connect_is_told_so(
+    helper: Start, path: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     helper()
-    qemu_pr = shutil.which("qemu-pr", path=str(Path(sys.executable).parent))
-    assert qemu_pr is not None
+    main(["doctor", "--socket", path])  # a stranger may not be able to read our programs any more
+    capfd.readouterr()
 
-    done = subprocess.run(
-        ["setpriv", "--reuid=65534", "--clear-groups", qemu_pr, "doctor", "--socket", path],
-        capture_output=True,
-        text=True,
-    )
+    with not_root():
+        status = main(["doctor", "--socket", path])
 
-    assert (
-        done.stdout == f"unknown socket: {path}: cannot connect: Permission denied; run as root\n"
-    )
-    assert (done.returncode, done.stderr) == (3, "")
+    told = f"unknown socket: {path}: cannot connect: Permission denied; run as root\n"
+    assert (status, *capfd.readouterr()) == (3, told, "")
 
 
 @pytest.mark.skipif(not ROOT, reason="QEMU runs as another user")

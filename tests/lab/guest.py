@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from monitor import Monitor
-from waiting import wait_for
+from waiting import PATIENCE, SLOWNESS, wait_for, waiting_for
 
 PROGRAMS = ["/usr/bin/sg_persist", "/usr/bin/sg_turs", "/usr/bin/sg_inq"]
 KERNEL = "/run/kernel"  # the virtual machine's own
@@ -21,7 +21,7 @@ KERNEL = "/run/kernel"  # the virtual machine's own
 KERNEL_OPTIONS = "console=ttyS0 quiet panic=-1 mitigations=off pci=noearly cryptomgr.notests"
 MODULES = ["virtio_pci", "virtio_scsi", "sd_mod", "sg"]
 BOOT_ATTEMPTS = 3
-BOOT_SECONDS = 80  # ten times what it takes
+BOOT_SECONDS = 40.0 * SLOWNESS  # five times what it takes, on a slow machine too
 INIT = """\
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -57,9 +57,9 @@ class Shell:
 
     def __init__(self, serial: socket.socket) -> None:
         self._serial = serial
-        self._receive_until("ready\n", BOOT_SECONDS)
+        self._receive_until("ready\n", BOOT_SECONDS, "the guest to boot")
 
-    def run(self, command: str, seconds: float = 60) -> Result:
+    def run(self, command: str, seconds: float = PATIENCE) -> Result:
         """Run one line of shell in the guest.
 
         Raises:
@@ -68,17 +68,20 @@ class Shell:
         """
         mark = secrets.token_hex(4)
         self._serial.sendall(f"{mark} {command}\n".encode())
-        output, status, _ = self._receive_until(f" {mark}\n", seconds).split(mark)
+        output, status, _ = self._receive_until(
+            f" {mark}\n", seconds, f"the guest to run {command}"
+        ).split(mark)
         return Result(int(status), output)
 
-    def _receive_until(self, end: str, seconds: float) -> str:
+    def _receive_until(self, end: str, seconds: float, what: str) -> str:
         self._serial.settimeout(seconds)
         received = b""
-        while not received.endswith(end.encode()):
-            piece = self._serial.recv(4096)
-            if not piece:
-                raise EOFError("the guest went away")
-            received += piece
+        with waiting_for(what, seconds):
+            while not received.endswith(end.encode()):
+                piece = self._serial.recv(4096)
+                if not piece:
+                    raise EOFError("the guest went away")
+                received += piece
         return received.decode(errors="replace")
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from waiting import wait_for
+from waiting import PATIENCE, wait_for
 from wire import Client
 
 PROGRAMS = {
@@ -41,15 +41,15 @@ class Helper:
             )
         wait_for(self.listens, f"{self._program} to listen; see {self._log.name}")
 
-    def stop(self, seconds: float = 20) -> int:
+    def stop(self) -> int:
         """End the helper with SIGTERM, and give its exit status.
 
         Raises:
-            subprocess.TimeoutExpired: It did not end within so many seconds.
+            subprocess.TimeoutExpired: It did not end within `PATIENCE`.
         """
         assert self._process is not None
         self._process.terminate()
-        return self._process.wait(seconds)
+        return self._process.wait(PATIENCE)
 
     def abandon(self) -> None:
         """End the helper with two SIGTERM: the first lets it finish, and the second does not.

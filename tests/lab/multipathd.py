@@ -34,7 +34,9 @@ class Map:
         return [state.get(Path(path.disk).name, "") for path in self.paths]
 
     def wait_for_states(self, *states: str) -> None:
-        wait_for(lambda: self.states() == list(states), f"paths to be {states}: {self.states()}")
+        wait_for(
+            lambda: self.states() == list(states), lambda: f"paths to be {states}: {self.states()}"
+        )
 
     def write_configuration(self, defaults: str = "", multipaths: str = "") -> None:
         """Write multipath.conf, with settings for all maps or for this one."""

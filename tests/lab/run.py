@@ -47,6 +47,10 @@ WITH_MAPS = {"test_doctor_maps.py", "test_libvirt.py", "test_multipath.py", "tes
 # These only measure: make lab LAB=tests/lab/test_latency.py
 APART = {"test_latency.py"}
 
+# A machine that does other work too takes five times as long: see waiting.py. Only what hangs for
+# good meets this limit.
+TEST_SECONDS = 1800
+
 START = "start.sh"
 XZ_MAGIC = b"\xfd7zXZ\0"  # of the kernel in the image that has the code to unpack it
 
@@ -213,7 +217,7 @@ def _parse() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--minutes",
         type=int,
-        default=40,
+        default=150,
         help="stop everything when it takes longer than this (default: %(default)s)",
     )
     parser.add_argument(
@@ -242,7 +246,7 @@ def _pytest(output: Path, arguments: list[str]) -> list[str]:
             "-p",
             "pytest_timeout",
         ),
-        *("-c", str(PROJECT / "pyproject.toml"), "--timeout=300", "--tb=short"),
+        *("-c", str(PROJECT / "pyproject.toml"), f"--timeout={TEST_SECONDS}", "--tb=short"),
         *(f"--junitxml={output}/junit.xml", f"--rootdir={PROJECT}", *arguments),
         *([] if any(argument.endswith(".py") for argument in arguments) else [str(LAB)]),
     ]

@@ -108,7 +108,7 @@ def _helper_without_the_library(directory: Path) -> Iterator[tuple[str, Path]]:
     command = f"mount --bind /dev/null $(realpath {library}); exec {OURS_PROGRAM} -k {socket}"
     with log.open("wb") as file:
         process = subprocess.Popen(["unshare", "--mount", "sh", "-c", command], stderr=file)
-    wait_for(Path(socket).exists, f"the helper to listen: {log.read_text()}")
+    wait_for(Path(socket).exists, lambda: f"the helper to listen: {log.read_text()}")
     yield socket, log
     process.terminate()
     process.wait()
@@ -334,7 +334,7 @@ def test_a_map_that_hangs_costs_its_own_guests_only(
         with pytest.raises(TimeoutError):
             all(stuck.command(the_map.node, read_keys) for _ in itertools.count())
         served = [status(bystander.command(host.disk, read_keys)) for host in hosts]
-        stopped = helper.stop(seconds=60)
+        stopped = helper.stop()
 
     helper.start()
     assert served == [GOOD, GOOD, GOOD]

@@ -23,8 +23,8 @@ def test_a_disk_that_hangs_stalls_only_its_own_connection(
     read_keys = persistent_reserve_in(0)
 
     with Client(helper.socket) as bystander, Client(helper.socket, seconds=5) as client:
-        assert status(client.command(victim.generic, register, parameter_list(0, 0xA))) == 0
-        assert status(client.command(attacker.generic, register, parameter_list(0, 0xB))) == 0
+        assert status(bystander.command(victim.generic, register, parameter_list(0, 0xA))) == 0
+        assert status(bystander.command(attacker.generic, register, parameter_list(0, 0xB))) == 0
         with pytest.raises(TimeoutError):
             client.command(attacker.generic, preempt, parameter_list(0xB, 0xA))
 

@@ -5,14 +5,17 @@ import socket
 from types import TracebackType
 from typing import Self
 
+from waiting import PATIENCE, waiting_for
+
 REPLY_HEADER = 104  # status, size, 96 bytes of sense data
 
 
 class Client:
     """A connection to a helper, with the handshake done."""
 
-    def __init__(self, path: str, seconds: float = 60) -> None:
+    def __init__(self, path: str, seconds: float = PATIENCE) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
+        self._seconds = seconds
         self._socket.settimeout(seconds)
         self._socket.connect(path)
         self._receive(4)
@@ -54,11 +57,12 @@ class Client:
 
     def _receive(self, size: int) -> bytes:
         received = b""
-        while len(received) < size:
-            piece = self._socket.recv(size - len(received))
-            if not piece:
-                raise EOFError("the helper closed the connection")
-            received += piece
+        with waiting_for("the helper to answer", self._seconds):
+            while len(received) < size:
+                piece = self._socket.recv(size - len(received))
+                if not piece:
+                    raise EOFError("the helper closed the connection")
+                received += piece
         return received
 
 

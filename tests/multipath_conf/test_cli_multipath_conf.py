@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from multipath_host import Host, multipath_t
+from qemu_pr.cli.qemu_pr import main
 from qemu_pr.manager import PRManagerHelper
 from qemu_pr.multipath_conf.parser import parse
 from qemu_pr.scsi.commands import OutServiceAction, PersistentReserveOut
@@ -400,3 +401,31 @@ def test_a_host_without_the_file(this_host: ThisHost) -> None:
         "qemu-pr: multipath-conf: /etc/multipath.conf: cannot read it: No such file or directory;"
         " write one: qemu-pr multipath-conf --defaults\n"
     )
+
+
+def test_another_root_has_its_own_files_and_maps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sys/block/dm-0/dm").mkdir(parents=True)
+    (tmp_path / "sys/block/dm-0/dm/name").write_text("mpatha\n")
+    (tmp_path / "sys/block/dm-0/dm/uuid").write_text("mpath-3600140500000000a0000000000000001\n")
+    (tmp_path / "etc/multipath/conf.d").mkdir(parents=True)
+    (tmp_path / "etc/multipath.conf").write_text("defaults {\n}\n")
+    (tmp_path / "etc/multipath/conf.d/keys.conf").write_text(
+        "defaults {\n reservation_key file\n}\n"
+    )
+
+    status = main(["multipath-conf", "--check", f"--root={tmp_path}", "--json"])
+
+    told = capsys.readouterr()
+    found = json.loads(told.out)
+    assert status == 0
+    assert found["files"] == [
+        f"{tmp_path}/etc/multipath.conf",
+        f"{tmp_path}/etc/multipath/conf.d/keys.conf",
+    ]
+    assert [(one["device"], one["reservation_key"]) for one in found["disks"]] == [
+        ("/dev/mapper/mpatha", "file")
+    ]
+    assert not found["multipathd"]
+    assert "multipathd" not in told.err

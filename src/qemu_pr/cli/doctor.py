@@ -5,11 +5,13 @@ import json
 import os
 import sys
 
+from qemu_pr.cli.parser import directory
 from qemu_pr.cli.progress import progress
 from qemu_pr.cli.status.text import printable
 from qemu_pr.doctor.check import Check, Outcome, Result
 from qemu_pr.doctor.checks import examine
 from qemu_pr.doctor.host import Host
+from qemu_pr.lint.block_devices import THIS_ROOT
 
 EXIT_STATUS = {Outcome.OK: 0, Outcome.WARNING: 1, Outcome.FAILURE: 2, Outcome.UNKNOWN: 3}
 """As plug-ins of monitoring systems have it."""
@@ -31,6 +33,9 @@ _EPILOG = """\
 Each line is ok, warning, failure, or unknown for what could not be looked at; then the check, what
 it is about, what was found, and what to do. A check that there is nothing for has no line. The
 checks are listed in qemu-pr(1).
+
+With --root it does not ask the programs and libraries of this system, as they are not that host's:
+what multipathd runs with, which release multipath-tools has, whether libmpathpersist is there.
 
 A disk tells a host once that it lost a registration or a reservation. If a DISK has that to tell,
 the line says so: no guest will hear of it any more.
@@ -64,6 +69,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="PATH",
         help="examine this helper, and the guests that use it (default: those that all guests use)",
     )
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        type=directory,
+        default=THIS_ROOT,
+        help="examine the host whose / is this directory, from a rescue system or a container;"
+        " DISK and --socket are as that host names them",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
@@ -81,7 +94,8 @@ def run(args: argparse.Namespace) -> int:
     described: list[dict[str, str]] = []
     with progress() as show:
         for check, result in examine(
-            Host(args.disks, args.socket), lambda check: show(f"checking {check.name}")
+            Host.below(args.root, args.disks, args.socket),
+            lambda check: show(f"checking {check.name}"),
         ):
             worst = max(worst, result.outcome, key=_WORST_LAST.index)
             if args.json:

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 USAGE_ERROR = 1
@@ -47,3 +48,14 @@ class OperatorParser(argparse.ArgumentParser):
         """Print ``PROGRAM: [subcommand:] message`` and exit with status 1."""
         program = ": ".join(self.prog.split())
         self.exit(USAGE_ERROR, f"{program}: {message} (try '{self.prog} --help')\n")
+
+
+def directory(text: str) -> Path:
+    """Read the value of an option that names a directory.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is no directory")
+    return Path(text)

@@ -52,7 +52,7 @@ CHECKS = (
         "libmpathpersist",
         "the library is there",
         multipath.library,
-        multipath.in_use,
+        multipath.library_can_be_found,
     ),
     Check(
         "multipathd",

@@ -2,21 +2,28 @@
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 
 from qemu_pr.doctor.check import Result, failure, ok, unknown, warning
 from qemu_pr.doctor.host import Guest, Host, Socket
 from qemu_pr.doctor.process import CAP_DAC_OVERRIDE, CAP_SYS_ADMIN, CAP_SYS_RAWIO, Process
+from qemu_pr.lint.command import plain
 from qemu_pr.systemd_units import SOCKET_UNIT
 
 _LIBRARY = "libmpathpersist"
 _SHOWN = 3  # of the sockets of other helpers
+_LISTENS = re.compile(r"^ListenStream=[ \t]*(\S+)", re.MULTILINE)
 _RESTART_AS_ROOT = "stop it, and start qemu-pr-helper as root"
 
 
 def answers(host: Host) -> Iterator[Result]:
     """Look for a helper on each socket."""
+    if not host.runs:
+        what = "there are no processes: the host does not run, or its /proc is not there"
+        advice = "run qemu-pr doctor on the host, or mount its /proc, to have helpers examined"
+        yield unknown(str(host.proc), what, advice)
     for one in host.sockets:
         found = one.contact
         if not found.error:
@@ -46,10 +53,17 @@ def _start(path: str) -> str:
     return f"qemu-pr-helper -d -k {os.path.abspath(path)}"  # it takes no relative path
 
 
+def _unit_serves(host: Host, path: str) -> bool:
+    """Tell whether systemd listens on a socket for the helper, or would if it were told to."""
+    directories = (host.etc / "systemd/system", host.etc.parent / "usr/lib/systemd/system")
+    unit = next((one / SOCKET_UNIT for one in directories if (one / SOCKET_UNIT).exists()), None)
+    listens = _LISTENS.findall(unit.read_text(errors="surrogateescape")) if unit else ()
+    return plain(os.path.abspath(path)) in {plain(one.replace("%t/", "/run/")) for one in listens}
+
+
 def _remedy(host: Host, one: Socket) -> str:
-    unit = host.etc / "systemd/system" / SOCKET_UNIT
-    how = f"systemctl start {SOCKET_UNIT}" if unit.exists() else _start(one.path)
-    start = f"start it: {how}"
+    served = _unit_serves(host, one.path)
+    start = f"start it: {f'systemctl start {SOCKET_UNIT}' if served else _start(one.path)}"
     if one.contact.number == errno.ENOENT and (others := host.helper_sockets_elsewhere()):
         shown = ", ".join(others[:_SHOWN]) + (" and elsewhere" if others[_SHOWN:] else "")
         return f"a helper listens on {shown}: use that path in QEMU, or {start}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from qemu_pr.doctor.contact import Contact, contact
 from qemu_pr.doctor.disk import Disk
 from qemu_pr.doctor.process import Process, eldest, processes
-from qemu_pr.lint.block_devices import map_of_path
+from qemu_pr.lint.block_devices import OF_THIS_HOST, THIS_ROOT, BlockDevices, under
 from qemu_pr.lint.check import Report, check
 from qemu_pr.lint.command import Command, plain
 from qemu_pr.lint.readers import commands
@@ -24,14 +24,20 @@ _SYSTEMD = 1
 
 @dataclass(frozen=True)
 class Guest:
-    """A running QEMU that was told of a reservation manager."""
+    """A running QEMU that was told of a reservation manager.
+
+    Attributes:
+        process: Its process.
+        block_devices: The disks of its host.
+    """
 
     process: Process
+    block_devices: BlockDevices = OF_THIS_HOST
 
     @cached_property
     def reports(self) -> list[Report]:
         """What is to be said of its command line."""
-        return check(self.process.command_line)
+        return check(self.process.command_line, self.block_devices)
 
     @cached_property
     def commands(self) -> list[Command]:
@@ -137,6 +143,7 @@ class Host:
         proc: The directory of processes; another one serves in tests, and so with the rest.
         sys: The directory of devices.
         etc: The directory of configuration files.
+        root: The directory that is the host's ``/``.
     """
 
     named: Sequence[str] = ()
@@ -144,26 +151,70 @@ class Host:
     proc: Path = Path("/proc")
     sys: Path = Path("/sys")
     etc: Path = Path("/etc")
+    root: Path = THIS_ROOT
+
+    @classmethod
+    def below(cls, root: Path, named: Sequence[str], socket: str | None) -> "Host":
+        """Give the host whose file system is below a directory; ``/`` is this one.
+
+        Args:
+            root: The directory.
+            named: Disks, as that host names them.
+            socket: The helper's socket, as that host names it.
+        """
+        return cls(named, socket, root / "proc", root / "sys", root / "etc", root)
+
+    @property
+    def is_this_one(self) -> bool:
+        """Whether programs and libraries of this process's system are the host's."""
+        return self.root == THIS_ROOT
+
+    @cached_property
+    def runs(self) -> bool:
+        """Whether there are processes: a file system alone has none."""
+        return any(processes(self.proc))
+
+    @property
+    def block_devices(self) -> BlockDevices:
+        """What its kernel knows of disks."""
+        return BlockDevices(self.root)
+
+    def file(self, path: str) -> str:
+        """Give the path by which this process sees a file of the host."""
+        return path if self.is_this_one else under(self.root, plain(path))
 
     @cached_property
     def guests(self) -> list[Guest]:
         """The guests that run; of a socket that was named, those that connect to it."""
-        found = [Guest(process) for process in processes(self.proc) if process.is_guest]
+        found = [
+            Guest(process, self.block_devices)
+            for process in processes(self.proc)
+            if process.is_guest
+        ]
         if self.socket is None:
             return found
-        return [guest for guest in found if self.socket in map(guest.process.file, guest.sockets)]
+        return [
+            guest for guest in found if any(self._is_named(guest, one) for one in guest.sockets)
+        ]
+
+    def _is_named(self, guest: Guest, path: str) -> bool:
+        """Tell whether a socket of a guest is the one that was named."""
+        if self.is_this_one:
+            return guest.process.file(path) == self.socket
+        return plain(path) == plain(self.socket or "")
 
     @cached_property
     def sockets(self) -> list[Socket]:
         """The sockets to look at: that which was named, or those of the guests, or the default."""
+        if not self.runs:
+            return []
         wanted: dict[tuple[str, str], list[Guest]] = {}
         for guest in self.guests:
             for path in guest.sockets:
-                wanted.setdefault((path, guest.process.file(path)), []).append(guest)
-        if self.socket is not None:
-            wanted = {key: guests for key, guests in wanted.items() if key[1] == self.socket}
+                if self.socket is None or self._is_named(guest, path):
+                    wanted.setdefault((path, guest.process.file(path)), []).append(guest)
         otherwise = self.socket or DEFAULT_PATH
-        wanted = wanted or {(otherwise, otherwise): []}
+        wanted = wanted or {(otherwise, self.file(otherwise)): []}
         return [Socket(*key, tuple(guests), self.proc) for key, guests in wanted.items()]
 
     @cached_property
@@ -189,7 +240,7 @@ class Host:
     @cached_property
     def disks(self) -> list[Disk]:
         """The disks that were named."""
-        return [Disk(path) for path in self.named]
+        return [Disk(path, self.block_devices) for path in self.named]
 
     @cached_property
     def maps(self) -> list[Map]:
@@ -199,10 +250,13 @@ class Host:
         paths = [*self.named, *(path for guest in self.guests for path in guest.disks)]
         if not paths or not maps:
             return maps
-        nodes = {os.path.realpath(map_of_path(path) or path) for path in paths}
-        return [one for one in maps if os.path.realpath(f"/dev/mapper/{one.name}") in nodes]
+        nodes = {self._node(self.block_devices.map_of_path(path) or path) for path in paths}
+        return [one for one in maps if self._node(f"/dev/mapper/{one.name}") in nodes]
+
+    def _node(self, path: str) -> str:
+        return os.path.realpath(self.file(path))
 
     @cached_property
     def multipathd(self) -> Configuration | None:
-        """What multipathd runs with; None if it does not answer."""
-        return running_configuration()
+        """What multipathd runs with; None if it does not answer, or is another host's."""
+        return running_configuration() if self.is_this_one else None

@@ -31,11 +31,12 @@ def helper(host: Host) -> Iterator[Result]:
         return
     path = found[-1] if found else _DEFAULT
     subject = f"{file}: pr_helper = {path}" + ("" if found else ", the default")
-    if not os.access(path, os.X_OK) or os.path.isdir(path):
-        why = "no program" if os.path.exists(path) else "not there"
+    program = host.file(path)
+    if not os.access(program, os.X_OK) or os.path.isdir(program):
+        why = "no program" if os.path.exists(program) else "not there"
         advice = f"set pr_helper in {file} to the path of qemu-pr-helper, and restart libvirtd"
         yield warning(subject, f"it is {why}, {_NOBODY_STARTS}", advice)
-    elif host.maps and not _reaches_all_paths(path):
+    elif host.maps and not _reaches_all_paths(program):
         what = "it was built without multipath, and registers one path of a map"
         advice = f"set pr_helper in {file} to this package's qemu-pr-helper, and restart libvirtd"
         yield warning(subject, what, advice)
@@ -53,7 +54,7 @@ def domains(host: Host) -> Iterator[Result]:
     """Find the faults that ``qemu-pr lint`` finds in the domains."""
     for file in sorted((host.etc / "libvirt/qemu").glob("*.xml")):
         try:
-            reports = check(file.read_text(errors="surrogateescape"))
+            reports = check(file.read_text(errors="surrogateescape"), host.block_devices)
         except OSError as error:
             yield unknown(str(file), f"cannot read it: {error.strerror}", "run as root")
             continue

@@ -29,7 +29,12 @@ def in_use(host: Host) -> bool:
 
 def can_be_asked(host: Host) -> bool:
     """Tell whether multipath-tools are there to be asked: all of them need the library."""
-    return in_use(host) and not library_is_missing()
+    return library_can_be_found(host) and not library_is_missing()
+
+
+def library_can_be_found(host: Host) -> bool:
+    """Tell whether it matters, and is the host's own if this process finds it."""
+    return in_use(host) and host.is_this_one
 
 
 def library(_host: Host) -> Iterator[Result]:
@@ -63,7 +68,7 @@ def daemon(host: Host) -> Iterator[Result]:
 def reservation_key(host: Host) -> Iterator[Result]:
     """Check multipath.conf as ``qemu-pr multipath-conf --check`` does, without asking disks."""
     try:
-        files = this_host.read()
+        files = this_host.read(host.root)
     except FileNotFoundError as error:
         what = "there is none, and so no reservation_key: multipathd registers no path"
         yield failure(str(error.filename), what, _WRITE_ONE)
@@ -88,7 +93,7 @@ def reservation_key(host: Host) -> Iterator[Result]:
             one.problem.advice,
         )
     if not findings:
-        yield ok(this_host.PATH, "every map has a reservation_key")
+        yield ok(str(files.files[0].path), "every map has a reservation_key")
 
 
 class KnownFault(NamedTuple):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from qemu_pr.lint.block_devices import OF_NO_HOST, BlockDevices
 from qemu_pr.lint.command import Command, Found
 from qemu_pr.lint.faults import FAULTS
 from qemu_pr.lint.faults.fault import Fault
@@ -36,11 +37,12 @@ class Report:
     left: tuple[str, ...]
 
 
-def check(text: str) -> list[Report]:
+def check(text: str, block_devices: BlockDevices = OF_NO_HOST) -> list[Report]:
     """Check the command lines of a text that have to do with reservation managers.
 
     Args:
         text: A command line, a file that has some, a manual.
+        block_devices: Where to look for the disks; nowhere, unless the text is about one host.
 
     Returns:
         A report for each, in the order of the text.
@@ -48,7 +50,7 @@ def check(text: str) -> list[Report]:
     Raises:
         CommandLineError: The text is XML, and not well formed.
     """
-    return [_report(command) for command in commands(text)]
+    return [_report(replace(command, block_devices=block_devices)) for command in commands(text)]
 
 
 def _report(command: Command) -> Report:
@@ -71,7 +73,12 @@ def _correct(command: Command) -> tuple[str, tuple[str, ...]]:
         read = command.read(text)
         if len(read) != 1:
             break
-        again = replace(read[0], sockets=command.sockets, whole=command.whole)
+        again = replace(
+            read[0],
+            sockets=command.sockets,
+            whole=command.whole,
+            block_devices=command.block_devices,
+        )
         findings = _findings(again)
         remedy = next((one.found.remedies for one in findings if one.found.remedies), ())
         if not remedy:

@@ -9,6 +9,7 @@ from functools import cached_property
 from qemu_pr.command_line.model import DEVICES
 from qemu_pr.command_line.options import Setting
 from qemu_pr.command_line.wiring import VIRTIO_SCSI
+from qemu_pr.lint.block_devices import OF_NO_HOST, BlockDevices
 
 MANAGER = "pr-manager-helper"
 _REFERENCE = "pr-manager"
@@ -134,6 +135,7 @@ class Command:
         controller: The controller to add if there is none.
         elsewhere: Tells whether a drive of this name is told to QEMU elsewhere.
         sockets: Where helpers listen, as the same text has it; empty if it does not say.
+        block_devices: Where to look for its disks.
     """
 
     line: int
@@ -146,6 +148,7 @@ class Command:
     controller: Mapping[str, str] = field(default_factory=lambda: dict(VIRTIO_SCSI))
     elsewhere: Callable[[str], bool] = lambda _name: False
     sockets: frozenset[str] = frozenset()
+    block_devices: BlockDevices = OF_NO_HOST
 
     @cached_property
     def managers(self) -> dict[str, Setting]:

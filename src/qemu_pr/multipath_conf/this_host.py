@@ -1,4 +1,4 @@
-"""The files in which this host configures multipath."""
+"""The files in which a host configures multipath: this one, or one below another directory."""
 
 from pathlib import Path
 
@@ -10,15 +10,17 @@ PATH = "/etc/multipath.conf"
 _DROP_INS = "/etc/multipath/conf.d"
 
 
-def read() -> Configuration:
+def read(root: Path = Path("/")) -> Configuration:
     """Read them, in the order in which multipath does.
+
+    Args:
+        root: The directory that is the host's ``/``.
 
     Raises:
         OSError: One of them cannot be read.
     """
-    return Configuration.of(
-        map(read_file, (PATH, *sorted(map(str, Path(_DROP_INS).glob("*.conf")))))
-    )
+    drop_ins = sorted((root / _DROP_INS[1:]).glob("*.conf"))
+    return Configuration.of(map(read_file, map(str, (root / PATH[1:], *drop_ins))))
 
 
 def read_file(path: str) -> File:

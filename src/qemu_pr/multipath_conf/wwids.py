@@ -31,10 +31,20 @@ class Map(NamedTuple):
 
 
 class Host(NamedTuple):
-    """Where this host's kernel and udev tell of devices; other directories serve in tests."""
+    """Where a host's kernel and udev tell of devices; other directories serve in tests."""
 
     sys: Path = Path("/sys")
     udev: Path = Path("/run/udev/data")
+    root: Path = Path("/")
+
+    @classmethod
+    def below(cls, root: Path) -> "Host":
+        """Give the host whose ``/`` is a directory."""
+        return cls(root / "sys", root / "run/udev/data", root)
+
+    def file(self, path: str) -> str:
+        """Give the path by which this process sees a file that the host names."""
+        return path if not path.startswith("/") else str(self.root / path[1:])
 
     def maps(self) -> list[Map]:
         """List the multipath maps, by name."""
@@ -54,7 +64,7 @@ class Host(NamedTuple):
             MultipathConfError: It cannot be told, or there is no such device.
         """
         try:
-            status = os.stat(path)
+            status = os.stat(self.file(path))
         except OSError as error:
             raise MultipathConfError(path, f"cannot find it: {error.strerror}", _LIST) from error
         if not stat.S_ISBLK(status.st_mode):

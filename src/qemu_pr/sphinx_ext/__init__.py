@@ -10,6 +10,8 @@ Pages mark their blocks with these directives, next to those of ``sphinx.ext.doc
 A block without a mark fails that build. The blocks of a page run in document order and share a new
 directory, which they leave without a trace.
 
+With ``verify_results`` in ``conf.py``, pages tell which of their examples were not run.
+
 In every build, of whatever kind, QEMU command lines in blocks are checked for faults that keep
 reservations from working (`qemu_pr.lint`); each is a warning of the type ``qemu-pr.lint``.
 
@@ -25,7 +27,7 @@ from importlib.metadata import version
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
-from qemu_pr.sphinx_ext import builder, directives, lint
+from qemu_pr.sphinx_ext import builder, directives, lint, told
 from qemu_pr.sphinx_ext.blocks import MarkGenerated
 from qemu_pr.sphinx_ext.lexer import ConsoleLexer
 
@@ -35,6 +37,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     directives.setup(app)
     builder.setup(app)
     lint.setup(app)
+    told.setup(app)
     app.add_transform(MarkGenerated)
     app.add_lexer("console", ConsoleLexer)
     return {

@@ -13,7 +13,7 @@ _GENERATED = "generated"
 _OUTPUT = "testoutput"
 
 
-def blocks_of(doctree: nodes.document, file: str) -> Iterator[Block]:
+def blocks_of(doctree: nodes.document, file: str) -> list[Block]:
     """List the blocks of a page, and the hidden ones that prepare for them.
 
     Every literal block counts, whichever directive made it, except those that an extension wrote (a
@@ -23,12 +23,20 @@ def blocks_of(doctree: nodes.document, file: str) -> Iterator[Block]:
         doctree: The page, as Sphinx read it.
         file: Its source file, for blocks that do not know theirs.
     """
+    return [block for _, block in nodes_and_blocks(doctree, file)]
+
+
+def nodes_and_blocks(
+    doctree: nodes.document, file: str
+) -> Iterator[tuple[nodes.FixedTextElement, Block]]:
+    """The same, each with its node in the page."""
     found = [node for node in doctree.findall(nodes.FixedTextElement) if _is_block(node)]
     for before, node, after in zip_longest([None, *found], found, found[1:]):
         if node is not None and not (_kind(node) == _OUTPUT and _kind(before) == "testcode"):
             shown = not isinstance(node, nodes.comment)
             source = os.path.relpath(node.source or file)
-            yield Block(source, node.line or 1, shown, _example(node, after))
+            example = _example(node, after)
+            yield node, Block(source, node.line or 1, shown, node.astext(), example)
 
 
 class MarkGenerated(SphinxTransform):

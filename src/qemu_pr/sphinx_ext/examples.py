@@ -1,6 +1,11 @@
 """What a page says about each of its blocks, and how an example can turn out to be untrue."""
 
+import functools
+import operator
+import os
+import re
 import shutil
+import subprocess
 from dataclasses import dataclass, field
 
 from qemu_pr.sphinx_ext.transcript import Step
@@ -22,21 +27,79 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Lack:
+    """Why an example cannot run on this machine.
+
+    Attributes:
+        why: One line, with what to do.
+        package: The Debian package that would help; empty if none would.
+    """
+
+    why: str
+    package: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
-    """A program that not every machine has, and the Debian package that brings it."""
+    """A program that not every machine has, or not in every release.
+
+    Attributes:
+        name: What is typed.
+        package: The Debian package that brings it.
+        relation: ``<`` or ``>=``, if not every release will do.
+        release: What to compare its release with.
+    """
 
     name: str
     package: str
+    relation: str = ""
+    release: str = ""
 
-    def why_missing(self, path: str) -> str:
-        """Say what to install; nothing if the program is there.
+    def lack(self, path: str) -> Lack | None:
+        """Say what to install, or which release is here; None if all is well.
 
         Args:
             path: The directories to look in, as in ``PATH``.
         """
-        if shutil.which(self.name, path=path):
-            return ""
-        return f"{self.name} is not installed: apt-get install {self.package}"
+        program = shutil.which(self.name, path=path)
+        if program is None:
+            why = f"{self.name} is not installed: apt-get install {self.package}"
+            return Lack(why, self.package)
+        if not self.relation:
+            return None
+        here = release_of(program)
+        if here and _COMPARE[self.relation](_numbers(here), _numbers(self.release)):
+            return None
+        found = f"is {here}" if here else "does not tell its release"
+        return Lack(f"needs {self.name} {self.relation} {self.release}, and the one here {found}")
+
+
+_COMPARE = {"<": operator.lt, ">=": operator.ge}
+_RELEASE = re.compile(r"\d+(?:\.\d+)+")
+
+
+def _numbers(release: str) -> list[int]:
+    return [int(number) for number in release.split(".")]
+
+
+@functools.cache
+def release_of(program: str) -> str:
+    """Ask a program for its release: the first number with a dot that ``--version`` prints.
+
+    Args:
+        program: Its path.
+
+    Returns:
+        The release; empty if it does not tell.
+    """
+    try:
+        told = subprocess.run(
+            [program, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    found = _RELEASE.search(os.fsdecode(told.stdout + told.stderr))
+    return found[0] if found else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +203,11 @@ class Block:
         file: The source file that the block is in, relative to the working directory of the build.
         line: The first line of the block's text, counted from 1.
         shown: Whether readers see it; set-up may be hidden.
+        text: What it shows.
     """
 
     file: str
     line: int
     shown: bool
+    text: str
     example: Example

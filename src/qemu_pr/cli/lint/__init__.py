@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from qemu_pr.command_line.errors import CommandLineError
+from qemu_pr.lint.block_devices import OF_NO_HOST, OF_THIS_HOST
 from qemu_pr.lint.check import Report, check
 from qemu_pr.lint.faults import FAULTS
 
@@ -31,7 +32,8 @@ What is looked for, and what is to be done about it:
 
 {_FAULTS}
 
-A disk is known to be one path of a multipath map only on a host that has this disk.
+A text is judged by what it says. With --this-host its disks are looked for here as well: a disk is
+known to be one path of a multipath map only on the host that has it. No disk is opened.
 
 With --json the output is an array with one object for each command line that has to do with
 reservations: file; line; faults (an array of name, line, what, why, remedy); corrected (null if
@@ -56,6 +58,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "files", metavar="FILE", nargs="*", default=["-"], help="what to read; - is standard input"
     )
+    parser.add_argument(
+        "--this-host",
+        action="store_true",
+        help="the disks are those of this host: look at what its kernel knows of them",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
@@ -69,11 +76,12 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         The exit status.
     """
+    devices = OF_THIS_HOST if args.this_host else OF_NO_HOST
     status = 0
     described: list[dict[str, Any]] = []
     for file in args.files:
         try:
-            reports = check(_read(file))
+            reports = check(_read(file), devices)
         except (OSError, CommandLineError) as error:
             why = getattr(error, "strerror", None) or error
             print(f"qemu-pr: lint: {file}: {why}", file=sys.stderr)

@@ -2,8 +2,10 @@
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 from qemu_pr.cli.multipath_conf import checking, printing
+from qemu_pr.cli.parser import directory
 
 _DESCRIPTION = """\
 Print the reservation_key entry of multipath.conf for multipath maps, or check an existing
@@ -30,7 +32,8 @@ digits; or of a name, in lower case, the first 16 hexadecimal digits of what "pr
 sha256sum" prints.
 
 --check without FILE reads /etc/multipath.conf and /etc/multipath/conf.d/*.conf, compares them with
-what multipathd runs with, and looks at every map of this host. With FILE it reads that file only
+what multipathd runs with, and looks at every map of this host. With --root these are the files and
+maps of another host, whose multipathd is not asked. With FILE it reads that file only
 ("-" is standard input), and looks at no disk but those named. It asks disks for their registered
 keys, as "qemu-pr status" does.
 
@@ -65,6 +68,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog=_EPILOG,
     )
     parser.add_argument("disks", metavar="DISK", nargs="*", help="a map, a path of one, or a WWID")
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        type=directory,
+        default=Path("/"),
+        help="the host is the one whose / is this directory, seen from a rescue system or a"
+        " container; DISK and --socket are as that host names them",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
     printing_group = parser.add_argument_group("what is printed")

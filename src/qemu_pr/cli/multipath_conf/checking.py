@@ -39,23 +39,26 @@ def run(args: argparse.Namespace) -> int:
         The exit status: 0 if nothing was found, 1 if something was, 2 if a file or disk that was
         asked for could not be read, or a file has an error of syntax.
     """
+    host = Host.below(args.root)
+    runs_here = args.root == Path("/")
     try:
-        file, names = _file_and_disks(args)
+        file, names = _file_and_disks(args, host)
         is_this_host = file == THIS_HOST
-        configuration = this_host.read() if is_this_host else Configuration.of([_file(file)])
+        configuration = (
+            this_host.read(args.root) if is_this_host else Configuration.of([_file(file)])
+        )
         others = [Configuration.of([_file(other)]) for other in args.other_host or ()]
-        named = [resolve(name, Host()) for name in names]
+        named = [resolve(name, host) for name in names]
     except (MultipathConfError, OSError) as error:
         _complain(_explain(error))
         return UNREADABLE
-    maps = Host().maps() if is_this_host else []
-    disks = named or [
-        Disk(f"/dev/mapper/{one.name}", one.wwid, f"/dev/mapper/{one.name}") for one in maps
-    ]
-    registered, failures = _ask(disks, args.socket)
+    maps = host.maps() if is_this_host else []
+    nodes = {one.wwid: f"/dev/mapper/{one.name}" for one in maps}
+    disks = named or [Disk(node, wwid, host.file(node)) for wwid, node in nodes.items()]
+    registered, failures = _ask(disks, args.socket and host.file(args.socket))
     with progress("asking multipathd"):
-        running = running_configuration() if is_this_host else None
-    if is_this_host and running is None:
+        running = running_configuration() if is_this_host and runs_here else None
+    if is_this_host and runs_here and running is None:
         _complain(
             "warning: multipathd does not tell what it runs with, so that was not compared;"
             " 'systemctl status multipathd' shows whether it runs"
@@ -66,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
             disks={disk.wwid: disk.device for disk in disks},
             maps=[one.wwid for one in maps],
             registered=registered,
-            remembered=_remembered(configuration) if is_this_host else None,
+            remembered=_remembered(configuration, host) if is_this_host else None,
             running=running,
             others=others,
         ),
@@ -85,9 +88,9 @@ def run(args: argparse.Namespace) -> int:
     return FINDINGS if findings else 0
 
 
-def _file_and_disks(args: argparse.Namespace) -> tuple[str, list[str]]:
+def _file_and_disks(args: argparse.Namespace, host: Host) -> tuple[str, list[str]]:
     """Tell the file from the disks: ``--check /dev/mapper/mpatha`` names a disk and no file."""
-    if args.check != _STANDARD_INPUT and Path(args.check).is_block_device():
+    if args.check != _STANDARD_INPUT and Path(host.file(args.check)).is_block_device():
         return THIS_HOST, [args.check, *args.disks]
     return args.check, args.disks
 
@@ -136,11 +139,11 @@ def _ask(disks: list[Disk], socket: str | None) -> tuple[dict[str, list[int]], d
     return registered, failures
 
 
-def _remembered(configuration: Configuration) -> dict[str, ReservationKey] | None:
+def _remembered(configuration: Configuration, host: Host) -> dict[str, ReservationKey] | None:
     set_here = configuration.prkeys_file
     path = set_here[1].value if set_here else prkeys.PATH
     try:
-        return prkeys.parse(Path(path).read_text(errors="surrogateescape"))
+        return prkeys.parse(Path(host.file(path)).read_text(errors="surrogateescape"))
     except OSError:
         return None
 

@@ -33,15 +33,15 @@ def resolve(name: str, host: wwids.Host) -> Disk:
     """
     wwid, equals, path = name.partition("=")
     if equals and "/" not in wwid:
-        return Disk(name, _typed(wwid), path)
+        return Disk(name, _typed(wwid), host.file(path))
     if "/" in name:
-        return Disk(name, host.wwid(name), name)
+        return Disk(name, host.wwid(name), host.file(name))
     for directory in ("/dev/mapper", "/dev"):
-        device = Path(directory, name)
-        if device.is_block_device():
-            return Disk(name, host.wwid(str(device)), str(device))
+        device = f"{directory}/{name}"
+        if Path(host.file(device)).is_block_device():
+            return Disk(name, host.wwid(device), host.file(device))
     wwid = _typed(name)
-    found = (f"/dev/mapper/{one.name}" for one in host.maps() if one.wwid == wwid)
+    found = (host.file(f"/dev/mapper/{one.name}") for one in host.maps() if one.wwid == wwid)
     return Disk(name, wwid, next(found, None))
 
 

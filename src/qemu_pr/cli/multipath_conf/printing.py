@@ -59,7 +59,7 @@ def _disks(args: argparse.Namespace) -> list[Disk]:
     """Give one disk for each map, however many of its paths were named."""
     by_wwid: dict[str, Disk] = {}
     for name in args.disks:
-        disk = resolve(name, Host())
+        disk = resolve(name, Host.below(args.root))
         by_wwid.setdefault(disk.wwid, disk)
     if args.alias is None:
         return list(by_wwid.values())
