@@ -82,7 +82,7 @@ def read(text: str) -> Element:
     def end(_tag: str) -> None:
         element = open_elements.pop() if len(open_elements) > 1 else open_elements[0]
         at = place()  # of the end tag, or behind a start tag that is its end too
-        is_empty = START_TAG.fullmatch(text, element.start, at)
+        is_empty = text[at - 2 : at] == "/>" and START_TAG.fullmatch(text, element.start, at)
         element.end = at if is_empty else text.find(">", at) + 1
 
     parser.StartElementHandler = start
