@@ -138,6 +138,26 @@ def test_success_says_nothing_on_stderr(bench: Bench, line: str) -> None:
     assert (outcome.status, outcome.stderr) == (0, "")
 
 
+OUT_LINES = [
+    *("-G", "-I", "-R -T 5", "-L -T 5", "-C", "-P -T 5", "-A -T 5", "-z"),
+    "-M -X sas,5000c50005b32001",
+]
+
+
+@pytest.mark.parametrize("line", OUT_LINES)
+def test_success_is_told_in_the_words_that_scripts_look_for(bench: Bench, line: str) -> None:
+    theirs, ours = bench.both(reply(), ["-v", "-o", *line.split()])
+
+    (told,) = [one for one in theirs.stderr.splitlines() if "successful" in one]
+    assert ours.stderr.splitlines()[-1] == told
+
+
+def test_failure_is_not_told_as_success(bench: Bench) -> None:
+    ours = bench.ours(reply(0x18), "-v", "-o", "-G", bench.disk)
+
+    assert "successful" not in ours.stderr
+
+
 def test_verbose_shows_command_and_parameters(bench: Bench) -> None:
     outcome = bench.ours(reply(), "-vv", "-o", "-G", "-S", "123abc", bench.disk)
 
@@ -146,6 +166,7 @@ def test_verbose_shows_command_and_parameters(bench: Bench) -> None:
         "    REGISTER parameters:\n"
         "00 00 00 00 00 00 00 00  00 00 00 00 00 12 3a bc\n"
         "00 00 00 00 00 00 00 00\n"
+        "PR out: command (Register) successful\n"
     )
 
 

@@ -8,14 +8,21 @@ USAGE_ERROR = 1
 """Exit status of a wrong command line, as in the C helper and sg3_utils; argparse's own is 2."""
 
 
+def _with_dashes(word: str) -> str:
+    name, equals, value = word.partition("=")
+    return name.replace("_", "-") + equals + value if name.startswith("--") else word
+
+
 class OperatorParser(argparse.ArgumentParser):
     """An argument parser whose errors are one line that says where to read on.
 
     Its subparsers are of the same class. Long options must be written out, unless ``allow_abbrev``
     says otherwise; descriptions and epilogs are laid out as they are written.
+    With ``allow_underscores`` long options may have ``_`` for ``-``.
     """
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    def __init__(self, *args: object, allow_underscores: bool = False, **kwargs: object) -> None:
+        self._allow_underscores = allow_underscores
         kwargs.setdefault("allow_abbrev", False)
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
@@ -27,6 +34,8 @@ class OperatorParser(argparse.ArgumentParser):
 
         Left to argparse, the program would report them, and point to its own --help.
         """
+        if self._allow_underscores and args is not None:
+            args = list(map(_with_dashes, args))
         found, unknown = super().parse_known_args(args, namespace)
         if unknown and " " in self.prog:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
