@@ -3,6 +3,7 @@
 import doctest
 import re
 import sys
+import warnings
 from importlib.metadata import version as installed_version
 
 project = "qemu-pr"
@@ -25,6 +26,10 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_inline_tabs",
 ]
+
+# With PYTHONWARNINGS=error: what others will have to change in their code is no error of ours.
+for _kind in (DeprecationWarning, PendingDeprecationWarning):
+    warnings.filterwarnings("ignore", category=_kind, module=r"(?!qemu_pr\b)")
 
 # Two hyphens stay two hyphens: what a page shows is what the reader types.
 smartquotes = False

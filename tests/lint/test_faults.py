@@ -9,7 +9,7 @@ import pytest
 from qemu_pr.command_line.formats import shell_text
 from qemu_pr.command_line.libvirt import disk_xml, read
 from qemu_pr.command_line.model import ReservedDisks
-from qemu_pr.lint import block_devices
+from qemu_pr.lint.block_devices import OF_NO_HOST, BlockDevices
 from qemu_pr.lint.check import Report, check
 from qemu_pr.lint.faults import FAULTS
 from test_injected_faults import IN_DRIVES, IN_LINES, IN_NODES, IN_OPTIONS
@@ -258,44 +258,54 @@ def test_a_socket_that_a_helper_has_or_may_have(helper: str) -> None:
     ],
 )
 def test_a_partition_is_known_by_its_name(path: str, disk: str | None) -> None:
-    assert block_devices.disk_of_partition(path) == disk
+    assert OF_NO_HOST.disk_of_partition(path) == disk
+
+
+class MadeUp(BlockDevices):
+    """Another /sys, as there is neither a partition nor a map here."""
+
+    def sysfs(self, path: str) -> Path | None:
+        assert self.root is not None
+        return self.root / os.path.basename(path)
+
+
+def test_what_the_kernel_knows_of_partitions_counts(tmp_path: Path) -> None:
+    (tmp_path / "disks/sdx/sdx1").mkdir(parents=True)
+    (tmp_path / "disks/sdx/sdx1/partition").touch()
+    (tmp_path / "data").symlink_to("disks/sdx/sdx1")
+    (tmp_path / "mpathc1").mkdir()
+
+    kernel = MadeUp(tmp_path)
+
+    assert kernel.disk_of_partition("/dev/disk/by-label/data") == "/dev/sdx"
+    assert kernel.disk_of_partition("/dev/mapper/mpathc1") is None
 
 
 @pytest.fixture
-def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand in for /sys, as there is neither a partition nor a map here."""
-    monkeypatch.setattr(block_devices, "sysfs", lambda path: tmp_path / os.path.basename(path))
-    return tmp_path
-
-
-def test_what_the_kernel_knows_of_partitions_counts(kernel: Path) -> None:
-    (kernel / "disks/sdx/sdx1").mkdir(parents=True)
-    (kernel / "disks/sdx/sdx1/partition").touch()
-    (kernel / "data").symlink_to("disks/sdx/sdx1")
-    (kernel / "mpathc1").mkdir()
-
-    assert block_devices.disk_of_partition("/dev/disk/by-label/data") == "/dev/sdx"
-    assert block_devices.disk_of_partition("/dev/mapper/mpathc1") is None
-
-
-def test_one_path_of_a_map_is_not_the_map(kernel: Path) -> None:
+def one_path(tmp_path: Path) -> BlockDevices:
+    """A host whose /dev/sdb is one path of a map."""
     for holder, uuid in (("dm-0", "LVM-abc"), ("dm-1", "mpath-36001405")):
-        (kernel / f"sdb/holders/{holder}/dm").mkdir(parents=True)
-        (kernel / f"sdb/holders/{holder}/dm/uuid").write_text(f"{uuid}\n")
-        (kernel / f"sdb/holders/{holder}/dm/name").write_text(f"yellow-{holder}\n")
-    text = f"qemu-kvm {CONTROLLER} {HELPER} {NODE} {DEVICE}"
+        (tmp_path / f"sdb/holders/{holder}/dm").mkdir(parents=True)
+        (tmp_path / f"sdb/holders/{holder}/dm/uuid").write_text(f"{uuid}\n")
+        (tmp_path / f"sdb/holders/{holder}/dm/name").write_text(f"yellow-{holder}\n")
+    return MadeUp(tmp_path)
 
-    report = only_report(text)
+
+ON_SDB = f"qemu-kvm {CONTROLLER} {HELPER} {NODE} {DEVICE}"
+
+
+def test_one_path_of_a_map_is_not_the_map(one_path: BlockDevices) -> None:
+    (report,) = check(ON_SDB, one_path)
 
     assert names(report) == ["one-path"]
-    assert report.corrected == text.replace("/dev/sdb", "/dev/mapper/yellow-dm-1")
+    assert report.corrected == ON_SDB.replace("/dev/sdb", "/dev/mapper/yellow-dm-1")
 
 
-def test_a_disk_with_a_volume_group_is_no_path(kernel: Path) -> None:
-    (kernel / "sdb/holders/dm-0/dm").mkdir(parents=True)
-    (kernel / "sdb/holders/dm-0/dm/uuid").write_text("LVM-abc\n")
+def test_a_disk_with_a_volume_group_is_no_path(tmp_path: Path) -> None:
+    (tmp_path / "sdb/holders/dm-0/dm").mkdir(parents=True)
+    (tmp_path / "sdb/holders/dm-0/dm/uuid").write_text("LVM-abc\n")
 
-    assert block_devices.map_of_path("/dev/sdb") is None
+    assert MadeUp(tmp_path).map_of_path("/dev/sdb") is None
 
 
 @pytest.mark.parametrize(

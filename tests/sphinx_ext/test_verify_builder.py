@@ -1,5 +1,6 @@
 """Manuals of other people: nothing but the extension, built with sphinx-build."""
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -364,6 +365,34 @@ def test_a_skip_is_a_failure_where_everything_must_be_there(build):
     assert built.status == 1
     assert built.counts == counts(failed=2)
     assert built.notes[0].startswith("docs/index.rst:7: failed: QEMU_PR_REQUIRE_ALL=1, but no-such")
+
+
+RELEASES = """\
+    .. console::
+       :requires: {older} (package)
+
+       $ true
+
+    .. console::
+       :requires: {newer} (package)
+
+       $ true
+"""
+
+
+def test_an_example_of_one_release_runs_where_that_is(build, tmp_path, monkeypatch):
+    program = tmp_path / "some-program"
+    program.write_text("#!/bin/sh\necho some-program release 7.2.22 of 2025-01-02\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    page = RELEASES.format(older="some-program < 11", newer="some-program >= 11.0")
+
+    built = build(page)
+
+    assert built.notes == [
+        "docs/index.rst:12: skipped: needs some-program >= 11.0, and the one here is 7.2.22"
+    ]
+    assert built.counts == counts(verified=1, skipped=1)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from functools import cached_property
 
-from qemu_pr.lint.block_devices import disk_of_partition, map_of_path, sysfs
+from qemu_pr.lint.block_devices import OF_THIS_HOST, BlockDevices
 from qemu_pr.multipath_conf.wwids import map_wwid
 
 _SG_GET_VERSION_NUM = 0x2282
@@ -25,9 +25,11 @@ class Disk:
 
     Attributes:
         path: As it was named.
+        devices: Where the kernel tells of it.
     """
 
     path: str
+    devices: BlockDevices = OF_THIS_HOST
 
     @cached_property
     def refused(self) -> OSError | None:
@@ -44,9 +46,9 @@ class Disk:
         if self.refused:
             advice = _LIKELY.get(self.refused.errno or 0, "")
             return (f"cannot open it: {self.refused.strerror}", advice) if advice else None
-        if whole := disk_of_partition(self.path):
+        if whole := self.devices.disk_of_partition(self.path):
             return "it is a partition, and reservations are made for whole disks", f"use {whole}"
-        if owner := map_of_path(self.path):
+        if owner := self.devices.map_of_path(self.path):
             what = "it is one path of a multipath map, and a registration on it is lost with it"
             return what, f"use {owner}"
         if self.is_regular or self.is_scsi:
@@ -66,7 +68,7 @@ class Disk:
     @property
     def is_map(self) -> bool:
         """Whether it is a multipath map."""
-        device = sysfs(self.path)
+        device = self.devices.sysfs(self.path)
         return bool(device and map_wwid(device / "dm"))
 
     @cached_property
@@ -88,7 +90,7 @@ class Disk:
         When somebody closes a disk that was open for writing, udev reads it, and takes the unit
         attentions that a guest should hear of.
         """
-        device = sysfs(self.path)
+        device = self.devices.sysfs(self.path)
         return device is not None and (device / "ro").read_text().strip() == "1"
 
     def open(self) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from qemu_pr.doctor.contact import Contact, contact
 from qemu_pr.doctor.disk import Disk
 from qemu_pr.doctor.process import Process, eldest, processes
-from qemu_pr.lint.block_devices import map_of_path
+from qemu_pr.lint.block_devices import OF_THIS_HOST
 from qemu_pr.lint.check import Report, check
 from qemu_pr.lint.command import Command, plain
 from qemu_pr.lint.readers import commands
@@ -31,7 +31,7 @@ class Guest:
     @cached_property
     def reports(self) -> list[Report]:
         """What is to be said of its command line."""
-        return check(self.process.command_line)
+        return check(self.process.command_line, OF_THIS_HOST)
 
     @cached_property
     def commands(self) -> list[Command]:
@@ -199,7 +199,7 @@ class Host:
         paths = [*self.named, *(path for guest in self.guests for path in guest.disks)]
         if not paths or not maps:
             return maps
-        nodes = {os.path.realpath(map_of_path(path) or path) for path in paths}
+        nodes = {os.path.realpath(OF_THIS_HOST.map_of_path(path) or path) for path in paths}
         return [one for one in maps if os.path.realpath(f"/dev/mapper/{one.name}") in nodes]
 
     @cached_property

@@ -8,6 +8,7 @@ from pathlib import Path
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.doctor.check import Result, ok, unknown, warning
 from qemu_pr.doctor.host import Host
+from qemu_pr.lint.block_devices import OF_THIS_HOST
 from qemu_pr.lint.check import check
 
 _PR_HELPER = re.compile(r"^[ \t]*pr_helper[ \t]*=[ \t]*\"(?P<path>[^\"\n]*)\"", re.MULTILINE)
@@ -53,7 +54,7 @@ def domains(host: Host) -> Iterator[Result]:
     """Find the faults that ``qemu-pr lint`` finds in the domains."""
     for file in sorted((host.etc / "libvirt/qemu").glob("*.xml")):
         try:
-            reports = check(file.read_text(errors="surrogateescape"))
+            reports = check(file.read_text(errors="surrogateescape"), OF_THIS_HOST)
         except OSError as error:
             yield unknown(str(file), f"cannot read it: {error.strerror}", "run as root")
             continue

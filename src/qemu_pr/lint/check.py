@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from qemu_pr.command_line.errors import CommandLineError
+from qemu_pr.lint.block_devices import OF_NO_HOST, BlockDevices
 from qemu_pr.lint.command import Change, Command, Found, path_of
 from qemu_pr.lint.faults import FAULTS
 from qemu_pr.lint.faults.fault import Fault
@@ -44,11 +45,12 @@ class Report:
     is_read: bool = True
 
 
-def check(text: str) -> list[Report]:
+def check(text: str, block_devices: BlockDevices = OF_NO_HOST) -> list[Report]:
     """Check the command lines of a text that have to do with reservation managers.
 
     Args:
         text: A command line, a file that has some, a manual.
+        block_devices: Where to look for the disks; nowhere, unless the text is about one host.
 
     Returns:
         A report for each, in the order of the text.
@@ -56,7 +58,7 @@ def check(text: str) -> list[Report]:
     Raises:
         CommandLineError: The text is XML, and not well formed.
     """
-    return [_report(command) for command in commands(text)]
+    return [_report(replace(command, block_devices=block_devices)) for command in commands(text)]
 
 
 def _report(command: Command) -> Report:
@@ -123,6 +125,7 @@ def _read_again(command: Command, text: str) -> Command | None:
         used=command.used,
         closed=command.closed,
         program=command.program,
+        block_devices=command.block_devices,
     )
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from qemu_pr.command_line.model import DEVICES
 from qemu_pr.command_line.options import Setting
 from qemu_pr.command_line.wiring import VIRTIO_SCSI
+from qemu_pr.lint.block_devices import OF_NO_HOST, BlockDevices
 
 MANAGER = "pr-manager-helper"
 REFERENCE = "pr-manager"
@@ -152,6 +153,7 @@ class Command:
         controller: The controller to add if there is none; None if others see to controllers.
         elsewhere: Tells whether a drive of this name is told to QEMU elsewhere.
         sockets: Where helpers listen, as the same text has it; empty if it does not say.
+        block_devices: Where to look for its disks.
         used: The names of the disks that devices of the same text have.
         is_read: It was read as a command; else the text only speaks of managers there.
     """
@@ -166,6 +168,7 @@ class Command:
     controller: Mapping[str, str] | None = field(default_factory=lambda: dict(VIRTIO_SCSI))
     elsewhere: Callable[[str], bool] = lambda _name: False
     sockets: frozenset[str] = frozenset()
+    block_devices: BlockDevices = OF_NO_HOST
     used: frozenset[str] = frozenset()
     is_read: bool = True
 

@@ -2,10 +2,10 @@
 
 ::
 
-    .. benchmark:: build/bench.json
+    .. benchmark:: ../../build/bench.json
 
-The file is named from the directory of ``conf.py``. Where it is missing, the page says how to make
-it: figures are never typed in.
+The file is named from the directory of the page. Where it is missing, the page says how to make it:
+figures are never typed in.
 """
 
 import json
@@ -121,10 +121,10 @@ class _Benchmark(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        path = Path(self.env.app.confdir) / self.arguments[0]
-        self.env.note_dependency(str(path))
+        _, path = self.env.relfn2path(self.arguments[0])
+        self.env.note_dependency(path)
         try:
-            found = json.loads(path.read_text())
+            found = json.loads(Path(path).read_text())
         except FileNotFoundError:
             return self.parse_text_to_nodes(_MISSING)
         machine = nodes.paragraph(text=f"Measured on: {found['machine']}.")

@@ -1,19 +1,27 @@
 """The builder that verifies the manual: runs every example, and reports what is not true."""
 
+import functools
 import os
+import sys
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from textwrap import indent
 
 from sphinx.application import Sphinx
 from sphinx.builders import Builder
+from sphinx.util import logging
 from sphinx.util.display import status_iterator
 
 from qemu_pr.sphinx_ext.blocks import blocks_of
+from qemu_pr.sphinx_ext.child import in_child
 from qemu_pr.sphinx_ext.examples import Block, InLab, Note, NotVerified, Unmarked
-from qemu_pr.sphinx_ext.page import Page
+from qemu_pr.sphinx_ext.page import Page, start_afresh
+from qemu_pr.sphinx_ext.seclusion import in_seclusion, why_not
+
+_logger = logging.getLogger(__name__)
 
 REQUIRE_ALL = "QEMU_PR_REQUIRE_ALL"
 
@@ -107,13 +115,27 @@ class VerifyBuilder(Builder):
 
     def write_documents(self, docnames: Set[str]) -> None:
         """Verify the pages."""
-        require_all = os.environ.get(REQUIRE_ALL) == "1"
+        apart = self._apart()
         pages = sorted(docnames)
         for name in status_iterator(pages, "verifying... ", "blue", len(pages)):
             file = str(self.env.doc2path(name))
             blocks = list(blocks_of(self.env.get_doctree(name), file))
-            with Page(self.config.verify_timeout, self.config.doctest_default_flags) as page:
-                self.results += [verify(block, page, require_all=require_all) for block in blocks]
+            self.results += apart(functools.partial(self._verify_page, blocks))
+
+    def _apart(self) -> Callable[[Callable[[], list[Result]]], list[Result]]:
+        """Give what verifies a page in a process of its own, where it can be in seclusion."""
+        wanted = [*sys.path, sys.prefix, *os.get_exec_path(), str(self.srcdir)]
+        keep = [Path(one).absolute() for one in wanted]
+        if reason := why_not(keep):
+            _logger.info("examples run in sight of this host's files and processes: %s", reason)
+            return in_child
+        return functools.partial(in_seclusion, keep=keep)
+
+    def _verify_page(self, blocks: Sequence[Block]) -> list[Result]:
+        require_all = os.environ.get(REQUIRE_ALL) == "1"
+        start_afresh()
+        with Page(self.config.verify_timeout, self.config.doctest_default_flags) as page:
+            return [verify(block, page, require_all=require_all) for block in blocks]
 
     def finish(self) -> None:
         """Print the report."""

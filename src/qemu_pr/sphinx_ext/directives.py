@@ -23,15 +23,20 @@ from qemu_pr.sphinx_ext.examples import (
 )
 from qemu_pr.sphinx_ext.transcript import TranscriptError, parse
 
-_PROGRAM = re.compile(r"(?P<name>\S+)\s+\((?P<package>\S+)\)")
+_PROGRAM = re.compile(
+    r"(?P<name>\S+)(?:\s+(?P<relation><|>=)\s*(?P<release>\d+(?:\.\d+)*))?\s+\((?P<package>\S+)\)"
+)
 
 
 def programs(text: str) -> tuple[Program, ...]:
-    """Read the option ``:requires:``: ``PROGRAM (PACKAGE)``, several separated by commas."""
+    """Read the option ``:requires:``: programs, with their packages, separated by commas.
+
+    ``PROGRAM (PACKAGE)``; ``PROGRAM >= RELEASE (PACKAGE)``; ``PROGRAM < RELEASE (PACKAGE)``.
+    """
     needs = [_PROGRAM.fullmatch(part.strip()) for part in text.split(",")]
     if not all(needs):
-        raise ValueError("expected PROGRAM (PACKAGE), PROGRAM (PACKAGE)...")
-    return tuple(Program(**need.groupdict()) for need in needs if need)
+        raise ValueError("expected PROGRAM (PACKAGE), PROGRAM >= RELEASE (PACKAGE)...")
+    return tuple(Program(**need.groupdict("")) for need in needs if need)
 
 
 def seconds(text: str) -> float:

@@ -1,6 +1,11 @@
 """What a page says about each of its blocks, and how an example can turn out to be untrue."""
 
+import functools
+import operator
+import os
+import re
 import shutil
+import subprocess
 from dataclasses import dataclass, field
 
 from qemu_pr.sphinx_ext.transcript import Step
@@ -23,20 +28,64 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program that not every machine has, and the Debian package that brings it."""
+    """A program that not every machine has, or not in every release.
+
+    Attributes:
+        name: What is typed.
+        package: The Debian package that brings it.
+        relation: ``<`` or ``>=``, if not every release will do.
+        release: What to compare its release with.
+    """
 
     name: str
     package: str
+    relation: str = ""
+    release: str = ""
 
     def why_missing(self, path: str) -> str:
-        """Say what to install; nothing if the program is there.
+        """Say what to install, or which release is here; nothing if all is well.
 
         Args:
             path: The directories to look in, as in ``PATH``.
         """
-        if shutil.which(self.name, path=path):
+        program = shutil.which(self.name, path=path)
+        if program is None:
+            return f"{self.name} is not installed: apt-get install {self.package}"
+        if not self.relation:
             return ""
-        return f"{self.name} is not installed: apt-get install {self.package}"
+        here = release_of(program)
+        if here and _COMPARE[self.relation](_numbers(here), _numbers(self.release)):
+            return ""
+        found = f"is {here}" if here else "does not tell its release"
+        return f"needs {self.name} {self.relation} {self.release}, and the one here {found}"
+
+
+_COMPARE = {"<": operator.lt, ">=": operator.ge}
+_RELEASE = re.compile(r"\d+(?:\.\d+)+")
+
+
+def _numbers(release: str) -> list[int]:
+    return [int(number) for number in release.split(".")]
+
+
+@functools.cache
+def release_of(program: str) -> str:
+    """Ask a program for its release: the first number with a dot that ``--version`` prints.
+
+    Args:
+        program: Its path.
+
+    Returns:
+        The release; empty if it does not tell.
+    """
+    try:
+        told = subprocess.run(
+            [program, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    found = _RELEASE.search(os.fsdecode(told.stdout + told.stderr))
+    return found[0] if found else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,30 @@
 
 import contextlib
 import functools
+import os
 import tempfile
+import warnings
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 from qemu_pr.sphinx_ext import commands, doctests
 from qemu_pr.sphinx_ext.examples import Block, Checked, Console, Note, PrintedBy, Python, Terms
+from qemu_pr.sphinx_ext.launchers import write_launchers
 from qemu_pr.sphinx_ext.session import Session, environment
+
+
+def start_afresh() -> None:
+    """Forget what the builder was started with, as far as it could decide what an example does.
+
+    For a process that does nothing but verify one page.
+    """
+    os.umask(0o022)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    warnings.resetwarnings()
+    for name in ("TMPDIR", "TEMP", "TMP"):  # a socket's path has room for 107 bytes only
+        os.environ.pop(name, None)
+    tempfile.tempdir = None  # what these had said
 
 
 class Page:
@@ -35,10 +51,9 @@ class Page:
 
     def __enter__(self) -> "Page":
         """Go to the page's directory."""
-        self._directory = Path(
-            self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="page-"))
-        )
-        self._environment = environment(self._directory)
+        own = self._new_directory("programs-")
+        self._directory = self._new_directory("page-")
+        self._environment = environment(self._directory, write_launchers(own))
         self._cleanup.enter_context(contextlib.chdir(self._directory))
         return self
 
@@ -73,6 +88,9 @@ class Page:
                 return [note for group in groups for note in run(self._namespaces[group])]
             case _:
                 return []
+
+    def _new_directory(self, prefix: str) -> Path:
+        return Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix=prefix)))
 
     def _runner(self, terms: Terms) -> commands.Run:
         if terms.session not in self._sessions:

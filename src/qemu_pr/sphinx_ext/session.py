@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ while IFS= read -r _script; do
     echo "$_status"
 done
 """
+
+_FOR_ROOT = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 _REAPER = Path(__file__).with_name("reaper.py")
 
@@ -125,16 +127,18 @@ class Session:
         self._process.wait()
 
 
-def environment(home: Path) -> dict[str, str]:
+def environment(home: Path, programs: Sequence[Path] = ()) -> dict[str, str]:
     """Make the environment that examples run in: the same on every machine, save for ``PATH``.
 
     Args:
         home: The home directory of the examples.
+        programs: Where to look for programs first; where Python is, if nothing is given.
     """
-    here = Path(sys.executable).parent
-    path = [str(here), os.environ.get("PATH", os.defpath), "/usr/local/sbin:/usr/sbin:/sbin"]
+    first = map(str, programs or [Path(sys.executable).parent])
+    path = [*first, *os.get_exec_path(), *_FOR_ROOT]
+    # In a directory that they may not search, shells find "Permission denied", and not nothing.
     return {
-        "PATH": ":".join(path),
+        "PATH": ":".join(one for one in path if os.access(one, os.X_OK)),
         "HOME": str(home),
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",

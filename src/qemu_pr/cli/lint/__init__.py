@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from qemu_pr.command_line.errors import CommandLineError
+from qemu_pr.lint.block_devices import OF_NO_HOST, OF_THIS_HOST
 from qemu_pr.lint.check import Finding, Report, check
 from qemu_pr.lint.faults import FAULTS
 
@@ -40,7 +41,8 @@ command line, gets a hint, too. Hints leave the exit status as it is.
 Each correction is read again before it is printed. What stands for something else is left alone:
 <x>, {{{{ x }}}}, ${{x}}, @x@, %i.
 
-A disk is known to be one path of a multipath map only on a host that has this disk.
+A text is judged by what it says. With --this-host its disks are looked for here as well: a disk is
+known to be one path of a multipath map only on the host that has it. No disk is opened.
 
 With --json the output is an array with one object for each command line that has to do with
 reservations: file; line; faults and hints (arrays of name, line, what, why, remedy); corrected
@@ -66,6 +68,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "files", metavar="FILE", nargs="*", default=["-"], help="what to read; - is standard input"
     )
+    parser.add_argument(
+        "--this-host",
+        action="store_true",
+        help="the disks are those of this host: look at what its kernel knows of them",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
 
@@ -79,11 +86,12 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         The exit status.
     """
+    devices = OF_THIS_HOST if args.this_host else OF_NO_HOST
     status = 0
     described: list[dict[str, Any]] = []
     for file in args.files:
         try:
-            reports = check(_read(file))
+            reports = check(_read(file), devices)
         except (OSError, CommandLineError) as error:
             why = getattr(error, "strerror", None) or error
             print(f"qemu-pr: lint: {file}: {why}", file=sys.stderr)

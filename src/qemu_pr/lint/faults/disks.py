@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 
 from qemu_pr.command_line.options import Setting
-from qemu_pr.lint import block_devices
 from qemu_pr.lint.command import (
     FORMATS,
     ON,
@@ -67,15 +66,15 @@ def read_only(command: Command) -> Iterator[Found]:
 def partition(command: Command) -> Iterator[Found]:
     """Find partitions with a manager."""
     for disk in command.disks:
-        whole = block_devices.disk_of_partition(disk.path)
+        whole = command.block_devices.disk_of_partition(disk.path)
         if whole:
             yield _elsewhere(disk, whole)
 
 
 def one_path(command: Command) -> Iterator[Found]:
-    """Find disks that are one path of a multipath map, if they exist here."""
+    """Find disks that are one path of a multipath map, if a host is looked at that has them."""
     for disk in command.disks:
-        multipath_map = block_devices.map_of_path(disk.path)
+        multipath_map = command.block_devices.map_of_path(disk.path)
         if multipath_map:
             yield _elsewhere(disk, multipath_map)
 
