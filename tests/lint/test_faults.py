@@ -119,6 +119,7 @@ OTHERS = [
         ["no-reservations"],
     ),
     ([CONTROLLER, HELPER, NODE.replace("raw", "qcow2"), DEVICE], ["image-format"]),
+    ([CONTROLLER, HELPER, NODE.replace("/dev/sdb", "/dev/nvme0n1"), DEVICE], ["not-scsi"]),
     (
         [CONTROLLER, HELPER, NODE.replace("/dev/sdb", "/srv/shared.img"), DEVICE],
         ["not-host-device"],

@@ -212,3 +212,19 @@ def test_paths_of_any_bytes_are_told_without_a_traceback(name: bytes) -> None:
 
 def test_the_socket_is_where_qemu_pr_helper_makes_it() -> None:
     assert DEFAULT_PATH == DEFAULT_SOCKET == "/var/run/qemu-pr-helper.sock"
+
+
+@pytest.mark.parametrize(
+    ("mode", "advice"), [(0o444, "; -y opens it read-only"), (0o000, "; be root, or in the group")]
+)
+def test_reading_is_advised_only_to_whoever_may(
+    bench: Bench, tmp_path: Path, ordinary_user: None, mode: int, advice: str
+) -> None:
+    disk = tmp_path / "disk"
+    disk.touch()
+    disk.chmod(mode)
+
+    outcome = run_ours(bench.helper.path, "-k", str(disk))
+
+    assert outcome.status == 15
+    assert advice in outcome.stderr

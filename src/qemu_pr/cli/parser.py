@@ -1,11 +1,18 @@
 """The argument parser of every program here: one line for an error, exit status 1."""
 
 import argparse
-from collections.abc import Sequence
+import difflib
+import os
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 USAGE_ERROR = 1
 """Exit status of a wrong command line, as in the C helper and sg3_utils; argparse's own is 2."""
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, map(str, known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _with_dashes(word: str) -> str:
@@ -38,8 +45,32 @@ class OperatorParser(argparse.ArgumentParser):
             args = list(map(_with_dashes, args))
         found, unknown = super().parse_known_args(args, namespace)
         if unknown and " " in self.prog:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+            self.error(
+                f"unrecognized arguments: {' '.join(unknown)}{self._meant(unknown, args or ())}"
+            )
         return found, unknown
+
+    def _meant(self, unknown: Sequence[str], words: Sequence[str]) -> str:
+        """Guess what was meant by what nobody knows: an option, or a path with a blank in it."""
+        options = [word.partition("=")[0] for word in unknown if word.startswith("--")]
+        near = [_nearest(option, self._option_string_actions) for option in options]
+        if any(near):
+            return "".join(near)
+        first, blank, _ = os.getcwd().partition(" ")
+        torn = blank and any(word.endswith(first) for word in words)
+        return (
+            '; this directory has a blank in its path: write "$PWD", with the quotes'
+            if torn
+            else ""
+        )
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse what is no choice, and name the nearest one."""
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += _nearest(str(value), action.choices or ())
+            raise
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         """Give an option's value: ``--`` in ``--socket=--`` is one, too.

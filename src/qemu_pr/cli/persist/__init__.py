@@ -73,8 +73,11 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         message = f"cannot open {request.device}: {error.strerror}"
         may_look = isinstance(request.action, InServiceAction) and not request.readonly
-        if may_look and error.errno in (errno.EACCES, errno.EROFS):
+        readable = os.access(request.device, os.R_OK, effective_ids=True)
+        if may_look and readable and error.errno in (errno.EACCES, errno.EROFS):
             message += "; -y opens it read-only, which is enough to look"
+        elif error.errno == errno.EACCES:
+            message += "; be root, or in the group that the device belongs to"
         return _complain(message, FILE_ERROR)
     failure = explain(request.command, completion)
     if not args.no_inquiry and not args.json and not _is_no_disk(failure):

@@ -179,6 +179,12 @@ FAULTS = (
         disks.partition,
     ),
     Fault(
+        "not-scsi",
+        "it is no SCSI disk, and takes no SCSI commands; QEMU does not start",
+        "pass a SCSI disk through: /dev/sdX, or a multipath map",
+        disks.not_scsi,
+    ),
+    Fault(
         "one-path",
         "the disk is one path of a multipath map, and the registration is lost with the path",
         "pass the map through",

@@ -19,6 +19,7 @@ from qemu_pr.lint.command import (
 )
 
 _HOST_DEVICE = "host_device"
+_NOT_SCSI = re.compile(r"/dev/(?:nvme\d+n\d+|vd[a-z]+|xvd[a-z]+|mmcblk\d+|md\d+|rbd\d+|nbd\d+)")
 _IMAGE = re.compile(r"(?!/dev/).*\.(img|raw|qcow2?|iso|vmdk|vhdx?|vdi)")
 
 
@@ -61,6 +62,13 @@ def read_only(command: Command) -> Iterator[Found]:
             if key.split(".")[-1] in ("read-only", "readonly") and value in ON:
                 remedies = (Change(setting, key, None),)
                 yield Found(setting.argument.line, f"{excerpt(setting)}: {key}={value}", remedies)
+
+
+def not_scsi(command: Command) -> Iterator[Found]:
+    """Find disks that are no SCSI disks, by the names that the kernel gives to others."""
+    for disk in command.disks:
+        if _NOT_SCSI.fullmatch(disk.path):
+            yield Found(disk.setting.argument.line, f"{excerpt(disk.setting)}: {disk.path}")
 
 
 def partition(command: Command) -> Iterator[Found]:
