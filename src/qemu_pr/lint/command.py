@@ -23,7 +23,7 @@ _NO_DISK = re.compile(
 
 # $x ${x} `x` {{ x }} {x} {% x %} <x> @x@ %i XXX ... and what stands for a path in a manual.
 _UNKNOWN = re.compile(
-    r"[$`]|\{[^{}]*\}|\{%|<[^<>]+>|@\w+@|%[a-zA-Z%{(]|\.\.\.|…|^[A-Z][A-Z_]*$|\bX{3,}\b"
+    r"[$`]|\{[^{}]*\}|\{%|<[^<>]+>|@\w+@|__\w+__|\[\[|%[a-zA-Z%{(]|\.\.\.|…|^[A-Z][A-Z_]*$|\bX{3,}\b"
 )
 
 

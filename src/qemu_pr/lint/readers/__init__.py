@@ -20,6 +20,8 @@ READERS = (
 
 _MENTIONS = ("pr-manager", "reservations", "<domain", "<disk", "scsi-block")
 
+_USED = re.compile(r"\bdrive[\"']?\s*[=:]\s*[\"']?([\w.-]+)")
+
 _SPEAKS = re.compile(r"\bpr-manager\b")
 # Where commands were read, the rest of the text may well speak of managers to its readers.
 _SAYS_HOW = re.compile(
@@ -55,17 +57,16 @@ def commands(text: str) -> list[Command]:
     if "\0" not in text:
         text = without_comments(text)
     sockets = helper_sockets(text)
-    found = []
+    whole, found = text, []
     for read in READERS:
         here, text = read(text)
         found += here
     named = [one for one in found if one.uses_managers or one.unreserved or one.misread]
-    named += _unread(text, _SAYS_HOW if named else _SPEAKS)
+    named += _unread(text, _SAYS_HOW) if named else _unread(whole, _SPEAKS)
     used = {plain(given) for one in named for given in one.sockets_of_managers}
     if used & set(map(plain, sockets)):
         sockets = frozenset()  # a manual may have examples with other helpers besides
-    devices = [device for one in found for device in one.devices]
-    disks = frozenset(one.properties["drive"] for one in devices if "drive" in one.properties)
+    disks = frozenset(_USED.findall(whole))
     return [
         replace(one, sockets=sockets, used=disks) for one in sorted(named, key=lambda one: one.line)
     ]

@@ -8,8 +8,8 @@ from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.shell import Mark, Word, tokens
 
 # What stands for something in a manual or a template is one word, and no redirection:
-# <path of the socket>, {{ disk }}, {% if x %}.
-_PLACEHOLDER = re.compile(r"<[A-Za-z][\w ./-]*>|\{\{.*?\}\}|\{%.*?%\}")
+# <path of the socket>, {{ disk }}, {% if x %}, <%= disk %>, [[ disk ]].
+_PLACEHOLDER = re.compile(r"<[A-Za-z][\w ./-]*>|<%.*?%>|\[\[.*?\]\]|\{\{.*?\}\}|\{%.*?%\}")
 _MASK = 0xE000  # of the private use area
 _UNMASK = {_MASK + code: chr(code) for code in range(128)}
 
@@ -60,7 +60,7 @@ def _as_meant(word: Word, text: str) -> Word:
 # What may stand for options that the text does not show: $ARGS, unless it is an option's value.
 _FLAG = re.compile(r"--?(S|s|snapshot|daemonize|nographic|nodefaults|enable-kvm|no-[\w-]+)")
 _DOTTED = re.compile(r".*(?:\.\.\.|…)|--?readconfig")
-_STANDS_FOR = re.compile(r"\{[{%].*|@\w+@|<.*>|%[a-zA-Z]|\[.*\]")
+_STANDS_FOR = re.compile(r"\{[{%].*|@\w+@|__\w+__|%%.*|<.*>|%[a-zA-Z]|\[.*\]")
 
 _PROGRAM = re.compile(r"(?:\S*[=/])?(?:qemu(?:-system-\w+|-kvm)?|kvm)|\$\{?\w*(?i:qemu)\w*\}?")
 

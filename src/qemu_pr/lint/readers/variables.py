@@ -26,7 +26,8 @@ _ASSIGNMENT = re.compile(
     """,
     re.VERBOSE | re.MULTILINE | re.DOTALL,
 )
-_OPTION = re.compile(r"(?:\A|[\s\"'(])--?[a-zA-Z][\w-]*(?=[\s\"')]|\Z)")
+_SEVERAL = re.compile(r"\s*(?:--?[a-zA-Z][\w-]*|\S*(?:qemu-system|qemu-kvm|kvm)\S*)\s+\S")
+_PREFIX = re.compile(r"(?<![\w\"'])[fFrRbBuU](?=[\"'])")  # of a string of Python
 _QUOTES = (("''", "''"), ('"', '"'), ("'", "'"), ("(", ")"))
 _USE = re.compile(r"\$[{(]?(?P<name>[A-Za-z_]\w*)(?:\[[@*]\])?[})]?")
 
@@ -215,12 +216,14 @@ def _is(word: Word, name: str) -> bool:
 
 
 def _words(inner: str, start: int, line: int, *, array: bool) -> Iterator[Word]:
+    if array:
+        inner = _PREFIX.sub(" ", inner)
     for word in words_of(inner)[0]:
         placed = replace(
             word, line=word.line + line - 1, start=word.start + start, end=word.end + start
         )
         # What has a blank in one word of an array is split where it is used, or it does not work.
-        if array and _OPTION.match(word.text) and " " in word.text:
+        if array and _SEVERAL.match(word.text):
             yield from split(placed, inner[word.start : word.end])
         else:
             yield placed
