@@ -33,7 +33,8 @@ def without_comments(text: str) -> str:
 def _without_blocks(text: str) -> str:
     """Take out comments that have an end, but those in a disk, which belong to its text."""
     kept, end = "", 0
-    for match in _BLOCK.finditer(text):
+    last = max(text.rfind("-->"), text.rfind("#}")) + len("-->")
+    for match in _BLOCK.finditer(text, 0, last):
         kept += text[end : match.start()]
         in_disk = kept.rfind("<disk") > kept.rfind("</disk")
         kept += match[0] if in_disk else _BESIDE_LINE_END.sub("", match[0])

@@ -15,7 +15,7 @@ from qemu_pr.lint.readers.words import UNQUOTED, Dialect, command
 _STRING = r"(?:\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
 _GAP = r"(?:[\s,\[\]]|(?:\#|//)[^\n]*(?=\n))*"
 _ITEM = re.compile(rf"{_GAP}[fFrRbBuU]?(?P<string>{_STRING})")
-_ARRAY = re.compile(r"\[(?=[\s\[]*(?:[fFrRbBuU]?[\"']|#|//))")
+_ARRAY = re.compile(r"\[(?=[\s\[]{0,40}(?:[fFrRbBuU]?[\"']|#|//))")
 _ARRAY_END = re.compile(rf"(?P<rest>{_GAP}[^\]\"']*)\]")
 _SEQUENCE = re.compile(
     r"^(?P<indent>[ \t]*)-[ \t]+\S[^\n]*(?:\n(?P=indent)-[ \t]+\S[^\n]*)+$", re.MULTILINE
@@ -71,6 +71,7 @@ def _arrays(text: str) -> Iterator[tuple[int, int, Command]]:
             place = item.end()
             items.append(_item(item["string"], item.start("string")))
         closing = _ARRAY_END.match(text, place)
+        end = place  # those within are part of it
         if closing and any(map(_wires, items)):
             end = closing.end()
             chunk = text[match.start() : end]

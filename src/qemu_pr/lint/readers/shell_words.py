@@ -9,7 +9,9 @@ from qemu_pr.command_line.shell import Mark, Word, tokens
 
 # What stands for something in a manual or a template is one word, and no redirection:
 # <path of the socket>, {{ disk }}, {% if x %}, <%= disk %>, [[ disk ]].
-_PLACEHOLDER = re.compile(r"<[A-Za-z][\w ./-]*>|<%.*?%>|\[\[.*?\]\]|\{\{.*?\}\}|\{%.*?%\}")
+_PLACEHOLDER = re.compile(
+    r"<[A-Za-z][\w ./-]*>|<%.{0,200}?%>|\[\[.{0,200}?\]\]|\{\{.{0,200}?\}\}|\{%.{0,200}?%\}"
+)
 _MASK = 0xE000  # of the private use area
 _UNMASK = {_MASK + code: chr(code) for code in range(128)}
 
