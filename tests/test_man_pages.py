@@ -25,11 +25,12 @@ FOREIGN = {
         "--now",  # systemctl enable --now
         *("-k", "-g"),  # qemu-pr-helper -k, lsscsi -g
         "-ll",  # multipath's
+        "--args",  # of Proxmox VE's qm set
         *("-HH", "-HHH", "-yy", "-vv"),  # given twice or more
     },
     "qemu-pr-helper.8": {
         # the example's qemu-pr persist and truncate
-        *("--size", "--out", "--in", "--register", "--param-sark", "--read-keys"),
+        *("--size", "--out", "--in", "--register", "--param-sark", "--read-keys", "-n"),
     },
 }
 

@@ -30,6 +30,16 @@ MESSAGES = [
     "Block format 'raw' does not support the option 'pr-manager'",
     "unsupported configuration: <reservations/> allowed only for lun devices",
     "Cannot lock pid file: Resource temporarily unavailable",
+    "VM is paused (I/O error) after it was fenced",
+    "Invalid exchange (EBADE)",
+    "PR out (Register): Device not ready",
+    'exec: "/entrypoint.sh": stat /entrypoint.sh: no such file or directory',
+    "reservations fail after virt-handler was restarted",
+    "Property 'scsi-hd.pr-manager' not found",
+    "Parameter 'path' is missing",
+    "Invalid parameter 'connected-socket'",
+    "disk device 'lun' must use 'raw' format",
+    "Missing required attribute 'managed' in element 'reservations'",
 ]
 
 

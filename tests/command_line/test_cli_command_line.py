@@ -230,3 +230,31 @@ def test_an_option_that_would_do_nothing_is_refused(
     out, err = capsys.readouterr()
     assert (status, out, err.count("\n")) == (1, "", 1)
     assert err.startswith(f"qemu-pr: {expected}")
+
+
+@pytest.mark.parametrize("form", ["shell", "argv", "libvirt", "qmp", "proxmox"])
+@pytest.mark.parametrize(
+    ("disk", "doubt"),
+    [
+        ("/dev/sdb1", "disk /dev/sdb1, and not /dev/sdb: reservations are made for whole disks"),
+        ("/dev/nvme0n1", "disk /dev/nvme0n1: it is no SCSI disk"),
+        ("/dev/vdb", "disk /dev/vdb: it is no SCSI disk"),
+    ],
+)
+def test_a_disk_that_lint_would_name_is_doubted(
+    capsys: pytest.CaptureFixture[str], form: str, disk: str, doubt: str
+) -> None:
+    status = run("--format", form, disk)
+
+    out, err = capsys.readouterr()
+    assert (status, bool(out), err.count("\n")) == (0, True, 1)
+    assert err.startswith(f"qemu-pr: warning: {doubt}")
+
+
+@pytest.mark.parametrize("disk", ["/dev/sdb", "/dev/mapper/mpatha", "/dev/disk/by-id/wwn-0x6001"])
+def test_a_disk_that_lint_would_pass_is_not_doubted(
+    capsys: pytest.CaptureFixture[str], disk: str
+) -> None:
+    run("--format", "libvirt", "--managed", disk)
+
+    assert capsys.readouterr().err == ""

@@ -20,8 +20,12 @@ ROOT = os.geteuid() == 0
 
 
 def the_only(found: tuple[int, list[dict[str, str]]], status: int) -> tuple[str, str, str]:
-    """Give the check, what it says and its advice, of the only line that is not ok."""
+    """Give the check, what it says and its advice, of the only line that is not ok.
+
+    A guest of these tests has a disk and no device for it, as scsi-block takes SCSI disks only.
+    """
     exit_status, results = found
+    results = [one for one in results if not one["what"].startswith("no-device: ")]
     assert exit_status == status
     assert len(results) == 1, results
     return results[0]["check"], results[0]["what"], results[0]["advice"]
@@ -180,7 +184,10 @@ def test_a_helper_without_its_capability(helper: Start, examine: Examine) -> Non
     check, what, advice = the_only(examine(), status=2)
 
     assert (check, what) == ("capabilities", "it has no CAP_SYS_RAWIO")
-    assert advice.endswith("start qemu-pr-helper as root")
+    if ROOT:  # whom "start it as root" would not help
+        assert "CapabilityBoundingSet=" in advice
+    else:
+        assert advice.endswith("start qemu-pr-helper as root")
 
 
 def test_a_helper_whose_capabilities_do_not_count(helper: Start, examine: Examine) -> None:

@@ -77,7 +77,7 @@ def live(hosts: list[Host], run: Run) -> list[tuple[str, int, str]]:
 
 def test_persist_is_sg_persist_through_a_helper(helper: Helper, hosts: list[Host]) -> None:
     def ours(arguments: list[str], disk: str) -> Done:
-        return qemu_pr("persist", "--socket", helper.socket, *arguments, disk)
+        return qemu_pr("persist", "--no-inquiry", "--socket", helper.socket, *arguments, disk)
 
     def theirs(arguments: list[str], disk: str) -> Done:
         return sg_persist(*arguments, disk)

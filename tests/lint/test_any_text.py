@@ -19,6 +19,10 @@ qemu-kvm|kvm |$ |# |> |sudo |...|::|```|    |args: | \|\| |,|,,|=|'|"|{|}|[|]|<|
 file.pr-manager=helper0|path=/run/s|if=none|id=hd|node-name=hd|driver=raw|file=hd|file=/dev/sdb1
 file.driver=host_device|file.filename=/dev/sdb|read-only=on|virtio-scsi|drive=hd|scsi-block|scsi-hd
 {"driver":"raw"|,"pr-manager":"helper0"}|"file":"x"|qemu-pr-helper -k |/run/x|ListenStream=
+X="|X+=(|)|${X[@]}|"$X |- |- "-object"|["-drive", "|", "|"]|: >-|{{ x }}|{% if %}|@x@|# |; |<!--|-->
+|qm set 1 --args '|Environment="A=|ExecStart=|<qemu:commandline>|<qemu:arg value='|'/>
+</qemu:commandline>|connected-socket=/x|drive=a,pr-manager=b|<reservations/>
+''|<driver type='qcow2'/>
 <domain>|</domain>|<disk type='block' device='disk'>|<source dev='/dev/sdb1'>|</disk>|<readonly/>
 <reservations managed='no'>|<source path='s'/>|</reservations></source>|<target dev='a' bus='scsi'/>
 """

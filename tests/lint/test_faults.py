@@ -94,13 +94,36 @@ OTHERS = [
     ),
     (
         [HELPER, "-drive file=/dev/sdb,file.pr-manager=helper0"],
-        ["drive-interface", "no-controller"],
+        ["drive-interface"],
     ),
     (
         [CONTROLLER, HELPER, "-drive if=none,id=f,file=/dev/sdb", DEVICE],
         ["unused-manager"],
     ),
     ([CONTROLLER, HELPER, "-hda disk.img"], ["unused-manager"]),
+    ([CONTROLLER, HELPER.replace("path", "connected-socket"), NODE, DEVICE], ["unknown-property"]),
+    ([CONTROLLER, HELPER + ",server=on", NODE, DEVICE], ["unknown-property"]),
+    (
+        [
+            CONTROLLER,
+            HELPER,
+            NODE.replace(",file.pr-manager=helper0", ""),
+            DEVICE + ",pr-manager=helper0",
+        ],
+        ["manager-on-device"],
+    ),
+    ([CONTROLLER, HELPER, NODE], ["no-device"]),
+    ([HELPER, "-drive file=/dev/sdb,if=none,id=f,file.pr-manager=helper0"], ["no-device"]),
+    (
+        [CONTROLLER, "-drive file=/dev/sdb,if=none,id=f", DEVICE],
+        ["no-reservations"],
+    ),
+    ([CONTROLLER, HELPER, NODE.replace("raw", "qcow2"), DEVICE], ["image-format"]),
+    ([CONTROLLER, HELPER, NODE.replace("/dev/sdb", "/dev/nvme0n1"), DEVICE], ["not-scsi"]),
+    (
+        [CONTROLLER, HELPER, NODE.replace("/dev/sdb", "/srv/shared.img"), DEVICE],
+        ["not-host-device"],
+    ),
 ]
 
 
@@ -140,9 +163,9 @@ def test_other_ways_to_be_wrong(options: list[str], expected: list[str]) -> None
             [HELPER, "-drive file=/dev/sdb,file.pr-manager=helper0"],
             [
                 CONTROLLER,
-                DEVICE.replace("=f", "=hd"),
                 HELPER,
                 "-drive file=/dev/sdb,file.pr-manager=helper0,if=none,id=hd",
+                DEVICE.replace("=f", "=hd"),
             ],
         ),
         (
@@ -294,6 +317,9 @@ def test_a_disk_with_a_volume_group_is_no_path(tmp_path: Path) -> None:
         ("path='/var/run/qemu-pr-helper.sock' ", "", "socket-path"),
         ("/dev/sda'", "/dev/sda1'", "partition"),
         ("type='block'", "type='file'", "not-host-device"),
+        ("type='raw'", "type='qcow2'", "image-format"),
+        ("    <reservations managed='no'", "    <reservations", "managed"),
+        ("mode='client'", "mode='server'", "managed"),
         ("<target", "<readonly/>\n  <target", "read-only"),
         ("device='lun'", "device=\n 'disk'", "emulated-disk"),
     ],
@@ -308,6 +334,61 @@ def test_libvirts_xml_is_corrected_in_place(old: str, new: str, fault: str) -> N
     assert report.corrected.count("\n") == disk.count("\n") + new.count("\n 'disk'")
 
 
+@pytest.mark.parametrize("elsewhere", ["<driver name='qemu' type='raw'/>", "</source>"])
+def test_reservations_are_moved_where_libvirt_reads_them(elsewhere: str) -> None:
+    controller, _, disk = disk_xml(SDA).partition("\n")
+    start, end = disk.index("    <reservations"), disk.index("  </source>")
+    without = disk[:start] + disk[end:]
+    moved = without.replace(elsewhere, f"{elsewhere}\n{disk[start:end].rstrip()}")
+
+    report = only_report(moved)
+
+    assert names(report) == ["misplaced-reservations"]
+    assert read(f"{controller}\n{report.corrected}") == SDA
+
+
+def test_a_managers_socket_without_its_source_is_the_usual_one() -> None:
+    _, _, disk = disk_xml(SDA).partition("\n")
+    start, end = disk.index("managed='no'>") + 12, disk.index("  </source>")
+
+    report = only_report(disk[:start] + "/>\n" + disk[end:])
+
+    assert names(report) == ["managed"]
+    assert report.corrected == disk
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (f"{HELPER} {NODE}", "no-device"),
+        (f"{CONTROLLER} -drive file=/dev/sdb,if=none,id=f {DEVICE}", "no-reservations"),
+        ('"-object", "pr-manager-helper,id=x,path=" + path', "not-read"),
+        ("Somebody says pr-manager.", "not-read"),
+    ],
+)
+def test_what_may_be_a_part_is_a_hint(text: str, hint: str) -> None:
+    report = only_report(text)
+
+    assert (names(report), report.corrected) == ([], "")
+    assert [one.fault.name for one in report.hints] == [hint]
+
+
+@pytest.mark.parametrize("path", ["other.sock", "run/x.sock", "./y"])
+def test_where_a_socket_is_nobody_can_know(path: str) -> None:
+    helper = HELPER.replace("/run/h.sock", path)
+
+    report = only_report(f"qemu-kvm {CONTROLLER} {helper} {NODE} {DEVICE}")
+
+    assert (names(report), report.corrected) == (["socket-path"], "")
+
+
+def test_a_remedy_that_changes_nothing_is_left_out() -> None:
+    """A node that one option names twice stays twice, and no text is printed for it."""
+    report = only_report(f"qemu-kvm {CONTROLLER} {HELPER} {NODE} {NODE} {DEVICE}")
+
+    assert (report.corrected, report.left) == ("", ("duplicate-id",))
+
+
 def test_a_disk_without_a_name_is_not_on_the_controller() -> None:
     """It was, because a controller names no disk either: a fault in line 0, where nothing is."""
     unnamed = disk_xml(SDA).replace(" dev='sda'", "")
@@ -318,6 +399,7 @@ def test_a_disk_without_a_name_is_not_on_the_controller() -> None:
 
 
 def test_every_fault_is_tested() -> None:
-    tested = {*INJECTED, "other-socket", "one-path"} | {one for _, many in OTHERS for one in many}
+    tested = {*INJECTED, "other-socket", "one-path", "misplaced-reservations", "managed"}
+    tested |= {one for _, many in OTHERS for one in many} | {"not-read"}
 
     assert {fault.name for fault in FAULTS} == tested

@@ -87,8 +87,9 @@ def test_json_has_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     good, bad = json.loads(capsys.readouterr().out)
     (fault,) = bad.pop("faults")
     assert status == 1
-    assert good == {"file": right, "line": 1, "faults": [], "corrected": None, "left": []}
-    assert bad == {"file": wrong, "line": 1, "corrected": RIGHT, "left": []}
+    none = {"hints": [], "left": []}
+    assert good == {"file": right, "line": 1, "faults": [], "corrected": None, **none}
+    assert bad == {"file": wrong, "line": 1, "corrected": RIGHT, **none}
     assert fault.keys() == {"name", "line", "what", "why", "remedy"}
     assert (fault["name"], fault["line"]) == ("emulated-disk", 5)
 
@@ -119,6 +120,22 @@ def test_nothing_is_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str], 
 
     assert status == 0
     assert "0 command lines" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_a_hint_is_told_and_leaves_the_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
+    status = main(["lint", *flags, write(tmp_path, "go", 'x("pr-manager-helper,id=" + id)')])
+
+    out = capsys.readouterr().out
+    assert status == 0
+    if flags:
+        (report,) = json.loads(out)
+        assert [one["name"] for one in report["hints"]] == ["not-read"]
+    else:
+        assert ":1: hint: not-read: " in out
+        assert out.endswith("0 command lines with a reservation manager, 0 faults, 1 hint\n")
 
 
 def test_what_is_left_to_you_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

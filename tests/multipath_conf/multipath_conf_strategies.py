@@ -43,6 +43,7 @@ _LINES = st.sampled_from(
         *("wwid a", "wwid b", 'wwid "a"', "reservation_key 0x1", "reservation_key 0xA:aptpl"),
         *("reservation_key file", 'reservation_key "0x2"', "reservation_key 3 # comment"),
         *("# comment", "", "overrides {", "protocol {", "{", "bogus {", "bogus 1", "alias x"),
+        *("all_tg_pt yes", "all_tg_pt no", "all_tg_pt true", "all_tg_pt 1", "defaults {"),
         *("devices {", "device {", "vendor a", "product b", "overrides", "} reservation_key 5"),
     ]
 )

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 
 from multipath_conf_strategies import CONFUSED_TEXTS
 from multipath_host import Host, multipath_t
+from qemu_pr.multipath_conf.check import Surroundings, check
 from qemu_pr.multipath_conf.configuration import Configuration, File
 from qemu_pr.multipath_conf.errors import MultipathConfError
 from qemu_pr.multipath_conf.model import Attribute, Section
@@ -16,6 +17,7 @@ from qemu_pr.multipath_conf.parser import parse
 from qemu_pr.multipath_conf.renderer import render
 from qemu_pr.multipath_conf.reservation_key import ReservationKey
 
+REAL = Path(__file__).parent / "real"
 REFUSED = "multipath refuses the file"
 
 Keys = dict[str | None, str]
@@ -145,6 +147,59 @@ def test_multipath_reads_the_same_keys(text: str) -> None:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_multipath_reads_the_same_keys_from_nearly_right_texts(text: str) -> None:
     assert read_by_us(text) == read_by_multipath(text)
+
+
+IN_SECTIONS = [
+    "defaults {\n%s\n}\n",
+    "overrides {\n%s\n}\n",
+    "devices {\ndevice {\nvendor A\nproduct B\n%s\n}\n}\n",
+    "devices {\n%s\n}\n",
+    "multipaths {\nmultipath {\nwwid a\n%s\n}\n}\n",
+    "multipaths {\n%s\n}\n",
+    "blacklist {\n%s\n}\n",
+    "blacklist {\ndevice {\nvendor A\n%s\n}\n}\n",
+    "overrides {\nprotocol {\ntype scsi:fcp\n%s\n}\n}\n",
+]
+
+
+@pytest.mark.parametrize("section", IN_SECTIONS)
+@pytest.mark.parametrize("value", ["yes", "no", "1", "0", "true", "on", "YES", '"yes"', "2", '""'])
+def test_multipath_takes_the_same_all_tg_pt(section: str, value: str) -> None:
+    text = section % f"all_tg_pt {value}"
+
+    assert all_tg_pt_lines_we_name(text) == all_tg_pt_lines_multipath_names(text)
+
+
+@given(CONFUSED_TEXTS)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_multipath_ignores_the_same_all_tg_pt(text: str) -> None:
+    if read_by_multipath(text) != REFUSED:
+        assert all_tg_pt_lines_multipath_names(text) <= all_tg_pt_lines_we_name(text)
+
+
+def all_tg_pt_lines_multipath_names(text: str) -> set[int]:
+    with tempfile.TemporaryDirectory() as directory:
+        host = Host(Path(directory))
+        host.write("etc/multipath.conf", text)
+        complaints = multipath_t(host).stderr.splitlines()
+    ignored = [one for one in complaints if "all_tg_pt" in one and "duplicate" not in one]
+    return {int(number) for one in ignored for number in re.findall(r"\bline (\d+)", one)}
+
+
+def all_tg_pt_lines_we_name(text: str) -> set[int]:
+    found = check(Configuration.of([File.parse("multipath.conf", text)]), Surroundings())
+    return {one.problem.line for one in found if "all_tg_pt" in one.problem.what}
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in REAL.iterdir()))
+def test_multipath_reads_the_same_from_real_files(name: str) -> None:
+    text = (REAL / name).read_text()
+    expected = {int(line) for line in re.findall(r"\d+", text.split("\n")[0])}
+
+    found = check(Configuration.of([File.parse(name, text)]), Surroundings())
+
+    assert read_by_us(text) == read_by_multipath(text)
+    assert {one.problem.line for one in found} == expected
 
 
 def test_multipath_reads_drop_ins_in_the_same_order() -> None:

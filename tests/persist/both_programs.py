@@ -43,8 +43,9 @@ class SgPersist:
         return Outcome(done.returncode, done.stdout, stderr=done.stderr.decode())
 
 
-def run_ours(socket: str, *args: str, stdin: bytes = b"") -> Outcome:
+def run_ours(socket: str, *args: str, stdin: bytes = b"", inquiry: bool = False) -> Outcome:
     """Run ``qemu-pr persist`` in this process."""
+    options = () if inquiry else ("--no-inquiry",)
     stdout = io.TextIOWrapper(io.BytesIO())
     stderr = io.StringIO()
     with (
@@ -53,7 +54,7 @@ def run_ours(socket: str, *args: str, stdin: bytes = b"") -> Outcome:
         patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin))),
     ):
         try:
-            status = main(["persist", "--socket", socket, *args])
+            status = main(["persist", "--socket", socket, *options, *args])
         except SystemExit as end:
             status = int(end.code or 0)
     stdout.flush()

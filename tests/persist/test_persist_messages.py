@@ -138,6 +138,26 @@ def test_success_says_nothing_on_stderr(bench: Bench, line: str) -> None:
     assert (outcome.status, outcome.stderr) == (0, "")
 
 
+OUT_LINES = [
+    *("-G", "-I", "-R -T 5", "-L -T 5", "-C", "-P -T 5", "-A -T 5", "-z"),
+    "-M -X sas,5000c50005b32001",
+]
+
+
+@pytest.mark.parametrize("line", OUT_LINES)
+def test_success_is_told_in_the_words_that_scripts_look_for(bench: Bench, line: str) -> None:
+    theirs, ours = bench.both(reply(), ["-v", "-o", *line.split()])
+
+    (told,) = [one for one in theirs.stderr.splitlines() if "successful" in one]
+    assert ours.stderr.splitlines()[-1] == told
+
+
+def test_failure_is_not_told_as_success(bench: Bench) -> None:
+    ours = bench.ours(reply(0x18), "-v", "-o", "-G", bench.disk)
+
+    assert "successful" not in ours.stderr
+
+
 def test_verbose_shows_command_and_parameters(bench: Bench) -> None:
     outcome = bench.ours(reply(), "-vv", "-o", "-G", "-S", "123abc", bench.disk)
 
@@ -146,6 +166,7 @@ def test_verbose_shows_command_and_parameters(bench: Bench) -> None:
         "    REGISTER parameters:\n"
         "00 00 00 00 00 00 00 00  00 00 00 00 00 12 3a bc\n"
         "00 00 00 00 00 00 00 00\n"
+        "PR out: command (Register) successful\n"
     )
 
 
@@ -191,3 +212,19 @@ def test_paths_of_any_bytes_are_told_without_a_traceback(name: bytes) -> None:
 
 def test_the_socket_is_where_qemu_pr_helper_makes_it() -> None:
     assert DEFAULT_PATH == DEFAULT_SOCKET == "/var/run/qemu-pr-helper.sock"
+
+
+@pytest.mark.parametrize(
+    ("mode", "advice"), [(0o444, "; -y opens it read-only"), (0o000, "; be root, or in the group")]
+)
+def test_reading_is_advised_only_to_whoever_may(
+    bench: Bench, tmp_path: Path, ordinary_user: None, mode: int, advice: str
+) -> None:
+    disk = tmp_path / "disk"
+    disk.touch()
+    disk.chmod(mode)
+
+    outcome = run_ours(bench.helper.path, "-k", str(disk))
+
+    assert outcome.status == 15
+    assert advice in outcome.stderr

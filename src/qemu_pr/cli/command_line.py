@@ -4,11 +4,14 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 from qemu_pr.command_line.errors import CommandLineError
-from qemu_pr.command_line.formats import DEFAULT_PROGRAM, FORMATS
+from qemu_pr.command_line.formats import DEFAULT_PROGRAM, FORMATS, shell_text
 from qemu_pr.command_line.model import DEVICES, ReservedDisks
 from qemu_pr.command_line.syntaxes import DEFAULT_SYNTAX, SYNTAXES
+from qemu_pr.lint.block_devices import OF_NO_HOST, OF_THIS_HOST, BlockDevices
+from qemu_pr.lint.check import check
 
 _DESCRIPTION = """\
 Print the QEMU command line that passes disks to a virtual machine, with their persistent
@@ -38,6 +41,9 @@ The formats are:
 
 One disk has the node name or drive id hd; several have hd0, hd1 and so on.
 
+A disk that is a partition, or an NVMe disk, is printed with a warning: neither has persistent
+reservations of SCSI. With --this-host there is one of a disk that is one path of a multipath map.
+
 scsi-block takes block devices (/dev/sdb, /dev/mapper/mpatha) and refuses /dev/sgN. scsi-generic
 takes SCSI generic devices (/dev/sgN) only; "lsscsi -g" names each disk's.
 
@@ -46,6 +52,9 @@ reads back as that byte; other readers of JSON may not.
 
 Exit status: 0 if the command line was printed, 1 if there is none for these disks and options.
 """
+
+# What lint finds of disks that can be printed, and that QEMU or the disk refuses later.
+_OF_DISKS = frozenset({"partition", "not-scsi", "one-path"})
 
 _DEFAULTS = ReservedDisks(("/dev/sdb",))
 _SWITCH = {"on": True, "off": False}
@@ -138,6 +147,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         action="store_true",
         help="print what takes the disks away again; --format qmp only",
     )
+    parser.add_argument(
+        "--this-host",
+        action="store_true",
+        help="the disks are those of this host: warn of one that is one path of a multipath map",
+    )
     parser.set_defaults(run=run)
 
 
@@ -165,7 +179,7 @@ def run(args: argparse.Namespace) -> int:
     except CommandLineError as error:
         print(f"qemu-pr: {error}", file=sys.stderr)
         return 1
-    for doubt in _doubts(disks):
+    for doubt in _doubts(disks, OF_THIS_HOST if args.this_host else OF_NO_HOST):
         print(f"qemu-pr: warning: {doubt}", file=sys.stderr)
     # As bytes: a path goes out as it came in, even if it is no text in this locale.
     sys.stdout.buffer.write(os.fsencode(text + "\n"))
@@ -193,7 +207,7 @@ def _render(disks: ReservedDisks, args: argparse.Namespace) -> str:
     return chosen.undo(disks)
 
 
-def _doubts(disks: ReservedDisks) -> Iterator[str]:
+def _doubts(disks: ReservedDisks, block_devices: BlockDevices) -> Iterator[str]:
     device = DEVICES[disks.device]
     for disk in disks.disks:
         if not disk.startswith("/"):
@@ -206,3 +220,8 @@ def _doubts(disks: ReservedDisks) -> Iterator[str]:
                 f"disk {disk!r}: QEMU will refuse it for {disks.device} "
                 f"({device.complaint}); use {device.takes}"
             )
+    for report in check(shell_text(replace(disks, managed=False)), block_devices):
+        for one in report.findings:
+            if one.fault.name in _OF_DISKS:
+                path = one.found.what.partition(": ")[2]
+                yield f"disk {path}: {one.fault.why}; {one.fault.remedy}"

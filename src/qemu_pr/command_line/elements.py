@@ -8,6 +8,7 @@ from xml.parsers import expat
 from qemu_pr.command_line.errors import CommandLineError
 
 _ROOT = b"<elements>"  # around the text, so that it may have several elements on top
+START_TAG = re.compile(r"<(?:[^<>\"']|\"[^\"]*\"|'[^']*')*>")
 _DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 
 
@@ -80,7 +81,9 @@ def read(text: str) -> Element:
 
     def end(_tag: str) -> None:
         element = open_elements.pop() if len(open_elements) > 1 else open_elements[0]
-        element.end = text.find(">", place()) + 1
+        at = place()  # of the end tag, or behind a start tag that is its end too
+        is_empty = text[at - 2 : at] == "/>" and START_TAG.fullmatch(text, element.start, at)
+        element.end = at if is_empty else text.find(">", at) + 1
 
     parser.StartElementHandler = start
     parser.EndElementHandler = end

@@ -83,7 +83,7 @@ def reserved(disk: Element) -> bool:
 
 
 def settings(disk: Element, before: int = 0) -> list[Setting]:
-    """Say what libvirt tells QEMU for one ``<disk>`` with reservations, as far as they go.
+    """Say what libvirt tells QEMU for one ``<disk>``, as far as reservations go.
 
     It sees to a controller itself.
 
@@ -91,8 +91,9 @@ def settings(disk: Element, before: int = 0) -> list[Setting]:
         disk: The element.
         before: The number of lines before the text that it was read from.
     """
-    helper = _helper(disk, DEFAULT_HELPER_ID, _socket(disk))
-    found = [helper, *_node_and_device(disk, DEFAULT_HELPER_ID)]
+    found = list(_node_and_device(disk, DEFAULT_HELPER_ID if reserved(disk) else None))
+    if reserved(disk):
+        found.insert(0, _helper(disk, DEFAULT_HELPER_ID, _socket(disk)))
     return [
         _CONTROLLER_OPTION,
         *(
@@ -173,17 +174,18 @@ def _helper(disk: Element, identifier: str, path: str | None) -> Setting:
     return _setting(disk, "object", properties if path is None else properties | {"path": path})
 
 
-def _node_and_device(disk: Element, helper: str) -> Iterator[Setting]:
+def _node_and_device(disk: Element, helper: str | None) -> Iterator[Setting]:
     source, target = disk.first("source"), disk.first("target").attributes
     kind = disk.attributes.get("type", "")
     device = (disk.attributes.get("device", "disk"), target.get("bus", ""))
     name = target.get("dev", "")
     node = {
         "node-name": name,
-        "driver": "raw",
+        "driver": disk.first("driver").attributes.get("type", "raw"),
         "file.driver": _DRIVERS.get(kind, kind),
-        "file.pr-manager": helper,
     }
+    if helper is not None:
+        node["file.pr-manager"] = helper
     path = source.attributes.get("dev", source.attributes.get("file"))
     if path is not None:
         node["file.filename"] = path

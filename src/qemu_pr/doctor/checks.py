@@ -79,6 +79,12 @@ CHECKS = (
         guests.run,
     ),
     Check(
+        "no-manager",
+        "where a helper runs, each QEMU that has a disk names a manager",
+        guests.without_manager,
+        guests.have_helper,
+    ),
+    Check(
         "pr_helper",
         "the helper that libvirt is to start is there",
         libvirt.helper,

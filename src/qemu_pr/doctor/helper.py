@@ -14,7 +14,10 @@ from qemu_pr.systemd_units import SOCKET_UNIT
 
 _LIBRARY = "libmpathpersist"
 _SHOWN = 3  # of the sockets of other helpers
-_LISTENS = re.compile(r"^ListenStream=[ \t]*(\S+)", re.MULTILINE)
+_KEEP_RAWIO = (
+    "what starts it takes it away: add CAP_SYS_RAWIO to CapabilityBoundingSet= of its unit, or to "
+    "the capabilities of its container"
+)
 _RESTART_AS_ROOT = "stop it, and start qemu-pr-helper as root"
 
 
@@ -163,7 +166,8 @@ def capabilities(host: Host) -> Iterator[Result]:
         elif "--simulate" in helper.arguments and not helper.may(CAP_SYS_RAWIO):
             yield ok(helper.name, "it may simulate disks, and not reach real ones")
         elif not helper.may(CAP_SYS_RAWIO):
-            yield failure(helper.name, "it has no CAP_SYS_RAWIO", _RESTART_AS_ROOT)
+            advice = _KEEP_RAWIO if helper.user == 0 else _RESTART_AS_ROOT
+            yield failure(helper.name, "it has no CAP_SYS_RAWIO", advice)
         elif helper.is_in_user_namespace:
             what = "its CAP_SYS_RAWIO does not count: it is in a user namespace"
             yield failure(helper.name, what, "run it outside of the rootless container")

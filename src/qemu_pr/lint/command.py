@@ -12,8 +12,19 @@ from qemu_pr.command_line.wiring import VIRTIO_SCSI
 from qemu_pr.lint.block_devices import OF_NO_HOST, BlockDevices
 
 MANAGER = "pr-manager-helper"
-_REFERENCE = "pr-manager"
-_FORMATS = frozenset({"raw", "qcow2", "qcow", "qed", "vdi", "vhdx", "vmdk", "vpc", "luks"})
+REFERENCE = "pr-manager"
+FORMATS = frozenset({"raw", "qcow2", "qcow", "qed", "vdi", "vhdx", "vmdk", "vpc", "luks"})
+ON = frozenset({"on", "yes", "true", "y"})
+
+# What is no disk: CD drives, tapes and changers.
+_NO_DISK = re.compile(
+    r"/dev/(sr\d|cd|dvd|scd|n?st\d|tape|sch\d|sg\d|disk/by-id/(ata|usb)-.*(DVD|CD))"
+)
+
+# $x ${x} `x` {{ x }} {x} {% x %} <x> @x@ %i XXX ... and what stands for a path in a manual.
+_UNKNOWN = re.compile(
+    r"[$`]|\{[^{}]*\}|\{%|<[^<>]+>|@\w+@|__\w+__|\[\[|%[a-zA-Z%{(]|\.\.\.|…|^[A-Z][A-Z_]*$|\bX{3,}\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +46,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """An option to add."""
+    """An option to add.
+
+    Attributes:
+        option: Its name.
+        properties: What it sets.
+        last: It goes behind the others, as a device does whose bus must be there; else before them.
+    """
 
     option: str
     properties: Mapping[str, str]
+    last: bool = False
 
 
 Remedy = Change | Addition
@@ -52,11 +70,13 @@ class Found:
         line: The line, counted from 1.
         what: What is there.
         remedies: What corrects it; nothing if only a human can know.
+        certain: It is a fault; else it is one only if the text has no more than was read.
     """
 
     line: int
     what: str
     remedies: tuple[Remedy, ...] = ()
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +104,12 @@ class Reservation:
         """
         given = self.setting.properties
         found = "" if is_node(self.setting) else "raw"
-        return (
-            self.key == _REFERENCE and given.get("driver", given.get("format", found)) in _FORMATS
-        )
+        return self.key == REFERENCE and given.get("driver", given.get("format", found)) in FORMATS
 
     @property
     def prefix(self) -> str:
         """What is before the keys of the node: ``file.`` or nothing."""
-        return self.key.removesuffix(_REFERENCE)
+        return self.key.removesuffix(REFERENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,28 +145,37 @@ class Command:
     Attributes:
         line: The line that it starts on, counted from 1.
         program: The first word, if there is one before the options.
-        whole: Nothing of it is missing or unknown, so that what is not there is a fault.
+        closed: Between its options nothing is missing or unknown.
         settings: Its options that wire disks.
         misread: Faults that were met in reading it, by their names.
         correct: Gives its text with remedies applied, and with what was met in reading mended.
         read: Reads such a text again.
-        controller: The controller to add if there is none.
+        controller: The controller to add if there is none; None if others see to controllers.
         elsewhere: Tells whether a drive of this name is told to QEMU elsewhere.
         sockets: Where helpers listen, as the same text has it; empty if it does not say.
         block_devices: Where to look for its disks.
+        used: The names of the disks that devices of the same text have.
+        is_read: It was read as a command; else the text only speaks of managers there.
     """
 
     line: int
     program: str
-    whole: bool
+    closed: bool
     settings: tuple[Setting, ...]
     misread: tuple[tuple[str, Found], ...]
     correct: Callable[[Sequence[Remedy]], str]
     read: Callable[[str], "list[Command]"]
-    controller: Mapping[str, str] = field(default_factory=lambda: dict(VIRTIO_SCSI))
+    controller: Mapping[str, str] | None = field(default_factory=lambda: dict(VIRTIO_SCSI))
     elsewhere: Callable[[str], bool] = lambda _name: False
     sockets: frozenset[str] = frozenset()
     block_devices: BlockDevices = OF_NO_HOST
+    used: frozenset[str] = frozenset()
+    is_read: bool = True
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of it was read, so that what is not there is a fault."""
+        return self.closed and bool(self.program)
 
     @cached_property
     def managers(self) -> dict[str, Setting]:
@@ -187,7 +214,7 @@ class Command:
             Reservation(setting, key)
             for setting in self.of("blockdev", "drive")
             for key in setting.properties
-            if key.split(".")[-1] == _REFERENCE
+            if key.split(".")[-1] == REFERENCE
         ]
 
     @cached_property
@@ -205,21 +232,37 @@ class Command:
     @property
     def uses_managers(self) -> bool:
         """Whether it has to do with reservation managers at all."""
-        return bool(self.reservations) or any(
-            setting.properties.get("qom-type") == MANAGER for setting in self.of("object")
+        return (
+            bool(self.reservations)
+            or any(REFERENCE in device.properties for device in self.devices)
+            or any(setting.properties.get("qom-type") == MANAGER for setting in self.of("object"))
         )
+
+    @cached_property
+    def unreserved(self) -> list[tuple[Setting, Setting]]:
+        """The local disks that are passed through without a manager: device and node of each."""
+        return [
+            (device, nodes[-1])
+            for device in self.devices
+            if device.properties.get("driver") == "scsi-block"
+            and REFERENCE not in device.properties
+            and (nodes := self.opened_by(device))
+            and not self.reserved_by(device)
+            and _may_be_reserved(nodes)
+        ]
 
     def of(self, *options: str) -> list[Setting]:
         """Give the settings of some options."""
         return [setting for setting in self.settings if setting.argument.option in options]
 
     def opened_by(self, device: Setting) -> list[Setting]:
-        """Give the nodes of a device from the top: its drive, and the node that this is on."""
+        """Give the nodes of a device from the top: its drive, and the nodes that this is on."""
+        nodes: list[Setting] = []
         node = self._node(device, "drive")
-        if node is None:
-            return []
-        below = self.below(node)
-        return [node] if below is None else [node, below]
+        while node is not None and node not in nodes:
+            nodes.append(node)
+            node = self.below(node)
+        return nodes
 
     def below(self, node: Setting) -> Setting | None:
         """Give the node that a node is on, if that is another option's."""
@@ -257,6 +300,36 @@ def is_node(setting: Setting) -> bool:
 def passes_through(device: Setting) -> bool:
     """Tell whether a device is one of QEMU's SCSI passthrough devices."""
     return device.properties.get("driver") in DEVICES
+
+
+def path_of(node: Setting) -> tuple[str, str]:
+    """Give the key of the path that a node opens, and the path; empty if there is none."""
+    given = node.properties
+    for key in ("file.filename", "filename", *(() if is_node(node) else ("file",))):
+        if key in given:
+            return key, given[key]
+    return "", ""
+
+
+def is_unknown(value: str) -> bool:
+    """Tell whether a value holds what stands for another: of a shell, a template or a manual."""
+    return bool(_UNKNOWN.search(value))
+
+
+def is_device_file(path: str) -> bool:
+    """Tell whether a path is one of a device, as far as paths tell."""
+    return path.startswith("/dev/") and not path.startswith("/dev/shm/")
+
+
+def _may_be_reserved(nodes: Sequence[Setting]) -> bool:
+    """Tell whether the disk that nodes open is one on this host that can have reservations."""
+    _, path = path_of(nodes[-1])
+    read_only = any(
+        key.split(".")[-1] in ("read-only", "readonly") and value in ON
+        for node in nodes
+        for key, value in node.properties.items()
+    )
+    return is_device_file(path) and not _NO_DISK.match(path) and not read_only
 
 
 def excerpt(setting: Setting) -> str:

@@ -1,9 +1,9 @@
-"""What is wrong with the reservation keys of a configuration.
+"""What is wrong with what a configuration has for reservations: keys, and target ports.
 
 Each rule is a function that yields findings; `check` runs those that what is known allows.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,10 +13,12 @@ from qemu_pr.multipath_conf.errors import MultipathConfError
 from qemu_pr.multipath_conf.model import Attribute, Problem, Section
 from qemu_pr.multipath_conf.reservation_key import ReservationKey, ignored_flag
 
-_PLACES = frozenset({("defaults",), ("multipaths", "multipath")})
 _NAME = "reservation_key"
+_ALL_TG_PT = "all_tg_pt"
+_SWITCH = frozenset({"yes", "no", "1", "0"})
 
 _NO_KEY = "it is no key, and multipathd may refuse the whole file for it"
+_REMOVE = "remove one of them"
 _OWN_KEY = "give each host a key of its own: qemu-pr multipath-conf --host NAME"
 _WRITE_ONE = "write one: qemu-pr multipath-conf --defaults"
 
@@ -88,6 +90,8 @@ def _texts(files: Iterable[File]) -> Iterator[Finding]:
         for section in file.parsed.sections:
             for problem in _section(section, (section.name,)):
                 yield Finding(file.path, problem)
+        for problem in _overridden(file):
+            yield Finding(file.path, problem)
 
 
 def _section(section: Section, place: tuple[str, ...]) -> Iterator[Problem]:
@@ -98,24 +102,21 @@ def _section(section: Section, place: tuple[str, ...]) -> Iterator[Problem]:
             "it has no wwid, so multipath ignores the whole entry",
             "add the wwid that 'multipath -ll' shows",
         )
-    keys = list(section.attributes(_NAME))
-    if keys and place not in _PLACES:
-        for attribute in keys:
-            yield Problem(
-                attribute.line,
-                _NAME,
-                f"multipath ignores it in a section {section.name}",
-                "put it into defaults, or into a multipath section of multipaths",
-            )
-    else:
-        for attribute in keys:
-            yield from _value(attribute)
-        for earlier in keys[:-1]:
+    for name, rule in _RULES.items():
+        given = list(section.attributes(name))
+        if place not in rule.places:
+            for attribute in given:
+                why = f"multipath ignores it in a section {section.name}"
+                yield Problem(attribute.line, name, why, rule.belongs)
+            continue
+        for attribute in given:
+            yield from rule.value(attribute)
+        for earlier in given[:-1]:
             yield Problem(
                 earlier.line,
-                f"{_NAME} {earlier.value}",
-                f"line {keys[-1].line} sets another one in the same section, which wins",
-                "remove one of them",
+                f"{name} {earlier.value}",
+                f"line {given[-1].line} sets another one in the same section, which wins",
+                _REMOVE,
             )
     for entry in section.entries:
         if isinstance(entry, Section):
@@ -140,6 +141,61 @@ def _value(attribute: Attribute) -> Iterator[Problem]:
             f"multipath ignores {flag!r} behind the colon",
             "write :aptpl, or nothing",
         )
+
+
+def _switch(attribute: Attribute) -> Iterator[Problem]:
+    if attribute.value not in _SWITCH:
+        yield Problem(
+            attribute.line,
+            f"{attribute.name} {attribute.value}",
+            "it is neither yes nor no, so multipath ignores it",
+            "write yes or no",
+            syntax=True,
+        )
+
+
+class _Rule(NamedTuple):
+    """Where an attribute may stand, and what its value may be."""
+
+    places: frozenset[tuple[str, ...]]
+    belongs: str
+    value: Callable[[Attribute], Iterator[Problem]]
+
+
+_RULES = {
+    _NAME: _Rule(
+        frozenset({("defaults",), ("multipaths", "multipath")}),
+        "put it into defaults, or into a multipath section of multipaths",
+        _value,
+    ),
+    _ALL_TG_PT: _Rule(
+        frozenset({("defaults",), ("overrides",), ("devices", "device")}),
+        "put it into defaults, into overrides, or into a device section of devices",
+        _switch,
+    ),
+}
+
+
+def _overridden(file: File) -> Iterator[Problem]:
+    """Values in one section of a file that another one of the same kind sets again."""
+    same: dict[tuple[str, str], list[Attribute]] = {}
+    kinds = [("", section) for section in file.sections("defaults")]
+    for section in file.sections("multipaths"):
+        kinds += [(wwid_of(one) or "", one) for one in section.sections("multipath")]
+    for kind, section in kinds:
+        for name in _RULES:
+            given = list(section.attributes(name))
+            if given and (kind or section.name == "defaults"):
+                same.setdefault((kind, name), []).append(given[-1])
+    for (_, name), given in same.items():
+        for earlier in given[:-1]:
+            if earlier.value != given[-1].value:
+                yield Problem(
+                    earlier.line,
+                    f"{name} {earlier.value}",
+                    f"line {given[-1].line} sets another one, which wins",
+                    _REMOVE,
+                )
 
 
 def _missing(configuration: Configuration, known: Surroundings) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.lint.block_devices import OF_NO_HOST, OF_THIS_HOST
-from qemu_pr.lint.check import Report, check
+from qemu_pr.lint.check import Finding, Report, check
 from qemu_pr.lint.faults import FAULTS
 
 UNREADABLE = 2
@@ -18,10 +18,12 @@ _FAULTS = "\n".join(f"  {fault.name:24}{fault.remedy}" for fault in FAULTS)
 _DESCRIPTION = """\
 Say what keeps persistent reservations from working in QEMU command lines, why, and what is right.
 
-FILE may be a command line for a shell, with or without backslashes; a script; a manual in
-reStructuredText or Markdown; an argument vector as a JSON array, or /proc/PID/cmdline; a log of
-libvirt, or a domain's XML; a configuration file of Proxmox VE. Command lines that have nothing to
-do with reservations are passed over: those in which no pr-manager is named.
+FILE may be a command line for a shell, with or without backslashes; a script that keeps options in
+variables and arrays; an environment file or unit of systemd; a manual in reStructuredText or
+Markdown; a list of words in JSON, YAML, Python, HCL or Nix, or /proc/PID/cmdline; a log of libvirt,
+or a domain's XML, its qemu:commandline included; a configuration file of Proxmox VE, or a script
+with qm set --args. Command lines that have nothing to do with reservations are passed over: those
+that name no pr-manager and pass no disk through with scsi-block. So are comments.
 """
 
 _EPILOG = f"""\
@@ -32,12 +34,20 @@ What is looked for, and what is to be done about it:
 
 {_FAULTS}
 
+What would be a fault if the text had no more than was read is a hint: in options without a program,
+a disk that no -device has, for example. A text that speaks of pr-manager, and was not read as a
+command line, gets a hint, too. Hints leave the exit status as it is.
+
+Each correction is read again before it is printed. What stands for something else is left alone:
+<x>, {{{{ x }}}}, ${{x}}, @x@, %i.
+
 A text is judged by what it says. With --this-host its disks are looked for here as well: a disk is
 known to be one path of a multipath map only on the host that has it. No disk is opened.
 
 With --json the output is an array with one object for each command line that has to do with
-reservations: file; line; faults (an array of name, line, what, why, remedy); corrected (null if
-nothing is to be corrected, or nothing can be); left (the names of the faults that are not).
+reservations: file; line; faults and hints (arrays of name, line, what, why, remedy); corrected
+(null if nothing is to be corrected, or nothing can be); left (the names of the faults that are
+not).
 
 Exit status: 0 if there are no faults, 1 if there are some, 2 if a file cannot be read.
 """
@@ -109,16 +119,19 @@ def _text(file: str, reports: list[Report]) -> str:
     shown = "standard input" if file == "-" else file
     lines = []
     for report in reports:
-        for one in report.findings:
-            place = f"{shown}:{one.found.line}: {one.fault.name}: {one.found.what}"
-            lines.append(f"{place}: {one.fault.why}; {one.fault.remedy}")
+        for word, kind in (("", report.findings), ("hint: ", report.hints)):
+            for one in kind:
+                place = f"{shown}:{one.found.line}: {word}{one.fault.name}: {one.found.what}"
+                lines.append(f"{place}: {one.fault.why}; {one.fault.remedy}")
         if report.corrected:
             part = f" (but for {', '.join(report.left)})" if report.left else ""
             lines += ["", f"{shown}:{report.line}: corrected{part}:", "", report.corrected, ""]
+    read = sum(report.is_read for report in reports)
     faults = sum(len(report.findings) for report in reports)
+    hints = sum(len(report.hints) for report in reports)
     lines.append(
-        f"{shown}: {_count(len(reports), 'command line')} with a reservation manager,"
-        f" {_count(faults, 'fault')}"
+        f"{shown}: {_count(read, 'command line')} with a reservation manager,"
+        f" {_count(faults, 'fault')}" + (f", {_count(hints, 'hint')}" if hints else "")
     )
     return "\n".join(lines) + "\n"
 
@@ -131,18 +144,20 @@ def _describe(file: str, report: Report) -> dict[str, Any]:
     return {
         "file": file,
         "line": report.line,
-        "faults": [
-            {
-                "name": one.fault.name,
-                "line": one.found.line,
-                "what": one.found.what,
-                "why": one.fault.why,
-                "remedy": one.fault.remedy,
-            }
-            for one in report.findings
-        ],
+        "faults": [_finding(one) for one in report.findings],
+        "hints": [_finding(one) for one in report.hints],
         "corrected": report.corrected or None,
         "left": list(report.left),
+    }
+
+
+def _finding(one: Finding) -> dict[str, Any]:
+    return {
+        "name": one.fault.name,
+        "line": one.found.line,
+        "what": one.found.what,
+        "why": one.fault.why,
+        "remedy": one.fault.remedy,
     }
 
 

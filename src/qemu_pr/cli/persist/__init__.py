@@ -7,10 +7,11 @@ import os
 import sys
 from typing import Any
 
-from qemu_pr.cli.persist import as_json, text
+from qemu_pr.cli.persist import as_json, inquiry, text
 from qemu_pr.cli.persist.failures import (
     FILE_ERROR,
     MALFORMED,
+    NO_DISK,
     Failure,
     explain,
 )
@@ -18,7 +19,7 @@ from qemu_pr.cli.persist.options import DESCRIPTION, EPILOG, add_options
 from qemu_pr.cli.persist.request import OptionsError, Request, build
 from qemu_pr.cli.progress import progress
 from qemu_pr.manager import ConnectError, PRManagerHelper
-from qemu_pr.scsi.commands import InServiceAction
+from qemu_pr.scsi.commands import InServiceAction, OutServiceAction
 from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.scsi.names import sense_text, status_name
 from qemu_pr.scsi.status import Completion
@@ -43,6 +44,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description=DESCRIPTION,
         epilog=EPILOG,
         allow_abbrev=True,  # as sg_persist, whose help says --alloc-len
+        allow_underscores=True,  # as sg_persist, where --read_keys is --read-keys
     )
     add_options(parser)
     parser.set_defaults(run=run)
@@ -64,17 +66,24 @@ def run(args: argparse.Namespace) -> int:
     _announce(args, request)
     try:
         with progress("waiting for the helper"):
-            completion, broken = _execute(args.socket, request)
+            completion, broken, disk = _execute(args.socket, request)
     except ConnectError as error:
         advice = _NO_HELPER.get(error.errno or 0, "see that qemu-pr-helper runs well")
         return _complain(f"{error}; {advice}", FILE_ERROR)
     except OSError as error:
         message = f"cannot open {request.device}: {error.strerror}"
         may_look = isinstance(request.action, InServiceAction) and not request.readonly
-        if may_look and error.errno in (errno.EACCES, errno.EROFS):
+        readable = os.access(request.device, os.R_OK, effective_ids=True)
+        if may_look and readable and error.errno in (errno.EACCES, errno.EROFS):
             message += "; -y opens it read-only, which is enough to look"
+        elif error.errno == errno.EACCES:
+            message += "; be root, or in the group that the device belongs to"
         return _complain(message, FILE_ERROR)
     failure = explain(request.command, completion)
+    if not args.no_inquiry and not args.json and not _is_no_disk(failure):
+        _write(disk.encode(errors="surrogateescape"))
+    if failure is None and args.verbose and isinstance(request.action, OutServiceAction):
+        print(f"PR out: {_succeeded(request.action)}", file=sys.stderr)
     fields: dict[str, Any] = {}
     if failure is None and isinstance(request.action, InServiceAction):
         if args.json:
@@ -104,16 +113,29 @@ def _announce(args: argparse.Namespace, request: Request) -> None:
         _write(ports.encode(errors="surrogateescape"))
 
 
-def _execute(socket_path: str, request: Request) -> tuple[Completion, str]:
-    """Execute the command; tell also why the connection broke, if it did."""
+def _execute(socket_path: str, request: Request) -> tuple[Completion, str, str]:
+    """Execute the command; tell also why the connection broke, if it did, and what the disk is."""
     access = os.O_RDONLY if request.readonly else os.O_RDWR
     fd = os.open(request.device, access | os.O_NONBLOCK)
     try:
         with PRManagerHelper(socket_path) as manager:
             completion = manager.execute(fd, request.command.encode(), request.data_out)
-            return completion, str(manager.last_error or "")
+            return completion, str(manager.last_error or ""), inquiry.lines(fd)
     finally:
         os.close(fd)
+
+
+def _succeeded(action: OutServiceAction) -> str:
+    """Say what sg_persist says of a command that was carried out."""
+    if action is OutServiceAction.REGISTER_AND_MOVE:
+        return "'register and move' command successful"
+    return f"command ({action.name.replace('_', ' ').capitalize()}) successful"
+
+
+def _is_no_disk(failure: Failure | None) -> bool:
+    """Tell whether the helper says that it is no SCSI disk: a file that nobody simulates."""
+    sense = failure.sense if failure else None
+    return sense is not None and (sense.key, sense.asc, sense.ascq) == NO_DISK
 
 
 def _decode(action: InServiceAction, data: bytes) -> tuple[dict[str, Any], Failure | None]:

@@ -19,6 +19,9 @@ MALFORMED = 97
 OTHER_SENSE = 98
 OTHER = 99
 
+NO_DISK = (SenseKey.ABORTED_COMMAND, 0x00, 0x06)
+"""What a helper says of what takes no SCSI commands: sense key and additional sense code."""
+
 _AGAIN = "run the command again"
 _NOT_REGISTERED = (
     "--param-rk must be the key that this host has registered: --read-full-status shows them all"
@@ -151,7 +154,7 @@ _KEY_ADVICE: dict[int, str] = {
 }
 
 _CODE_ADVICE: dict[tuple[int, int, int], str] = {
-    (SenseKey.ABORTED_COMMAND, 0x00, 0x06): (
+    NO_DISK: (
         "the helper cannot send SCSI commands to it: it is no SCSI disk "
         "(a regular file needs qemu-pr-helper --simulate)"
     ),

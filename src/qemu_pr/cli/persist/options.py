@@ -16,6 +16,8 @@ socket of qemu-pr-helper, as a virtual machine's do: what works here works for Q
 use the socket and open DEVICE needs no privileges.
 
 Without options it reads the registered keys. What changes something needs --out, as a safeguard.
+Like sg_persist it prints what the disk is first (INQUIRY data, which the kernel has), unless told
+--no-inquiry. Long options may have _ for -.
 """
 
 EPILOG = """\
@@ -165,7 +167,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "-i", "--in", dest="in_", action="store_true", help="send PERSISTENT RESERVE IN (default)"
     )
     option("-o", "--out", action="store_true", help="send PERSISTENT RESERVE OUT")
-    option("-n", "--no-inquiry", action="store_true", help="accepted; INQUIRY is never sent")
+    option(
+        "-n", "--no-inquiry", action="store_true", help="print no INQUIRY data before the answer"
+    )
     option("-y", "--readonly", action="count", default=0, help=_READONLY)
     option("-v", "--verbose", action="count", default=0, help=_VERBOSE)
     version = f"qemu-pr {__version__}"

@@ -41,6 +41,36 @@ FAULTS = (
         reading.met("unreadable-option"),
     ),
     Fault(
+        "not-read",
+        "this was not read as a command line, so nobody has checked it",
+        "give lint what QEMU gets: qemu-pr lint /proc/PID/cmdline of the guest that runs",
+        reading.met("not-read"),
+    ),
+    Fault(
+        "misplaced-reservations",
+        "libvirt reads <reservations> in <source> only, and ignores them elsewhere",
+        "move them into <source>",
+        reading.met("misplaced-reservations"),
+    ),
+    Fault(
+        "managed",
+        "libvirt wants managed='yes', or managed='no' and a <source> with type, path and mode",
+        "write managed='yes', or name the helper's socket",
+        reading.met("managed"),
+    ),
+    Fault(
+        "unknown-property",
+        "pr-manager-helper has the property path only, and QEMU does not start",
+        "write path=SOCKET, and nothing else",
+        managers.properties,
+    ),
+    Fault(
+        "manager-on-device",
+        "no -device has the property pr-manager, and QEMU does not start",
+        "move it to the -blockdev or -drive of the disk, as file.pr-manager",
+        managers.on_device,
+    ),
+    Fault(
         "format-node",
         "only the node that opens the disk knows pr-manager, and the format node on it refuses it",
         "write file.pr-manager, or move it to the -blockdev that opens the disk",
@@ -69,6 +99,12 @@ FAULTS = (
         "no disk names the manager, and reservations of the guest fail",
         "add file.pr-manager=ID to the -blockdev or -drive of the disk",
         managers.unused,
+    ),
+    Fault(
+        "no-reservations",
+        "the disk has no manager, and QEMU refuses every reservation of the guest",
+        "add file.pr-manager=ID and -object pr-manager-helper, or <reservations managed='yes'/>",
+        managers.unreserved,
     ),
     Fault(
         "duplicate-id",
@@ -107,6 +143,12 @@ FAULTS = (
         devices.interface,
     ),
     Fault(
+        "no-device",
+        "no -device has the disk, and the guest does not see it",
+        "add -device scsi-block with the disk's id or node name",
+        devices.no_device,
+    ),
+    Fault(
         "no-controller",
         "there is no SCSI bus for the disk, and QEMU does not start",
         "add -device virtio-scsi",
@@ -119,6 +161,12 @@ FAULTS = (
         devices.wrong_file,
     ),
     Fault(
+        "image-format",
+        "a disk that is passed through is raw, and QEMU and libvirt take no other format for it",
+        "write raw",
+        disks.other_format,
+    ),
+    Fault(
         "read-only",
         "a disk that is opened for reading only refuses every PERSISTENT RESERVE OUT",
         "open it for writing",
@@ -129,6 +177,12 @@ FAULTS = (
         "reservations are made for whole disks, and partitions take no SCSI commands",
         "pass the whole disk through",
         disks.partition,
+    ),
+    Fault(
+        "not-scsi",
+        "it is no SCSI disk, and takes no SCSI commands; QEMU does not start",
+        "pass a SCSI disk through: /dev/sdX, or a multipath map",
+        disks.not_scsi,
     ),
     Fault(
         "one-path",

@@ -1,5 +1,6 @@
 """Faults in the devices that give disks to the guest."""
 
+import os
 import re
 from collections.abc import Iterator
 
@@ -7,12 +8,15 @@ from qemu_pr.command_line.model import DEVICES
 from qemu_pr.command_line.options import Setting
 from qemu_pr.command_line.parser import CONTROLLERS
 from qemu_pr.lint.command import (
+    REFERENCE,
     Addition,
     Change,
     Command,
     Found,
     Remedy,
     excerpt,
+    is_node,
+    is_unknown,
     passes_through,
 )
 
@@ -34,14 +38,53 @@ def unknown_disk(command: Command) -> Iterator[Found]:
     if not command.whole:
         return
     free = [found for found in command.reservations if command.device_of(found) is None]
-    for device in filter(passes_through, command.devices):
+    for device in _without_disk(command):
         name = device.properties.get("drive")
-        if name is not None and (name in command.nodes or command.elsewhere(name)):
-            continue
         what = excerpt(device) if name is not None else f"{excerpt(device)}: no drive"
         names = _names(command, free[0].setting) if len(free) == 1 else []
         remedies = tuple(Change(device, "drive", "drive", name) for name in names[:1])
         yield Found(device.argument.line, what, remedies)
+
+
+def _without_disk(command: Command) -> Iterator[Setting]:
+    """Give the passthrough devices whose disk is not there."""
+    for device in filter(passes_through, command.devices):
+        name = device.properties.get("drive")
+        if name is None or not (
+            name in command.nodes or command.elsewhere(name) or is_unknown(name)
+        ):
+            yield device
+
+
+def no_device(command: Command) -> Iterator[Found]:
+    """Find disks with a manager that no device gives to the guest."""
+    if any(_without_disk(command)):
+        return  # told of the device
+    for disk in command.disks:
+        if disk.path == os.devnull:
+            continue  # nobody's disk: somebody tries whether QEMU reaches the helper
+        node = disk.reservation.setting
+        names = [node.properties[key] for key in ("id", "node-name") if key in node.properties]
+        top = {*names, *_names(command, node)}
+        used = {
+            value
+            for other in command.of("device", "blockdev", "drive")
+            for key, value in other.properties.items()
+            if key not in ("id", "node-name") and not key.endswith(REFERENCE)
+        }
+        used |= frozenset() if command.whole else command.used
+        if command.device_of(disk.reservation) or not used.isdisjoint(top):
+            continue
+        if any(map(is_unknown, top)) or (not is_node(node) and node.properties.get("if") != "none"):
+            continue
+        name = next(iter(names), "hd")
+        driver = next(
+            (one for one, kind in DEVICES.items() if not kind.unwanted.fullmatch(disk.path)),
+            "scsi-block",
+        )
+        remedies: list[Remedy] = [] if names else [Change(node, "id", "id", name)]
+        remedies.append(Addition("device", {"driver": driver, "drive": name}, last=True))
+        yield Found(node.argument.line, excerpt(node), tuple(remedies), command.whole)
 
 
 def _names(command: Command, opened: Setting) -> list[str]:
@@ -50,7 +93,7 @@ def _names(command: Command, opened: Setting) -> list[str]:
     above = [
         name
         for name, node in command.nodes.items()
-        if node.properties.get("file") in own and node != opened
+        if is_node(node) and node.properties.get("file") in own and node != opened
     ]
     return above + own
 
@@ -58,7 +101,8 @@ def _names(command: Command, opened: Setting) -> list[str]:
 def emulated(command: Command) -> Iterator[Found]:
     """Find devices that emulate a disk, on a node that names a manager."""
     for device in command.devices:
-        if passes_through(device) or not command.reserved_by(device):
+        named = REFERENCE in device.properties or command.reserved_by(device)
+        if passes_through(device) or not named:
             continue
         driver = device.properties.get("driver", "")
         kept = _KEPT_ON_BUS if driver.startswith("scsi-") else _KEPT
@@ -78,7 +122,7 @@ def interface(command: Command) -> Iterator[Found]:
         if "id" not in drive.properties:
             remedies.append(Change(drive, "id", "id", name))
         if not any(device.properties.get("drive") == name for device in command.devices):
-            remedies.append(Addition("device", {"driver": "scsi-block", "drive": name}))
+            remedies.append(Addition("device", {"driver": "scsi-block", "drive": name}, last=True))
         given = drive.properties.get("if")
         what = f"{excerpt(drive)}: " + ("no if=" if given is None else f"if={given}")
         yield Found(drive.argument.line, what, tuple(remedies))
@@ -87,15 +131,15 @@ def interface(command: Command) -> Iterator[Found]:
 def no_controller(command: Command) -> Iterator[Found]:
     """Find passthrough devices in a command line without a controller."""
     known = {device.properties.get("driver") for device in command.devices}
-    if not command.whole or known & CONTROLLERS or _BOARDS_WITH_SCSI.fullmatch(command.program):
+    if not command.whole or command.controller is None:
         return
-    wanting = [
-        *(one for one in command.devices if passes_through(one) or command.reserved_by(one)),
-        *(one.setting for one in command.reservations if one.setting.argument.option == "drive"),
-    ]
-    for setting in wanting[:1]:
-        remedies = (Addition("device", command.controller),)
-        yield Found(setting.argument.line, excerpt(setting), remedies)
+    if known & CONTROLLERS or _BOARDS_WITH_SCSI.fullmatch(command.program):
+        return
+    for device in command.devices:
+        if passes_through(device) or command.reserved_by(device):
+            remedies = (Addition("device", command.controller),)
+            yield Found(device.argument.line, excerpt(device), remedies)
+            return
 
 
 def wrong_file(command: Command) -> Iterator[Found]:

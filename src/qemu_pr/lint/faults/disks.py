@@ -1,12 +1,26 @@
 """Faults in the disks that are opened."""
 
+import re
 from collections.abc import Iterator
 
 from qemu_pr.command_line.options import Setting
-from qemu_pr.lint.command import Change, Command, Disk, Found, excerpt, is_node
+from qemu_pr.lint.command import (
+    FORMATS,
+    ON,
+    Change,
+    Command,
+    Disk,
+    Found,
+    excerpt,
+    is_device_file,
+    is_node,
+    is_unknown,
+    passes_through,
+)
 
-_ON = frozenset({"on", "yes", "true", "y"})
 _HOST_DEVICE = "host_device"
+_NOT_SCSI = re.compile(r"/dev/(?:nvme\d+n\d+|vd[a-z]+|xvd[a-z]+|mmcblk\d+|md\d+|rbd\d+|nbd\d+)")
+_IMAGE = re.compile(r"(?!/dev/).*\.(img|raw|qcow2?|iso|vmdk|vhdx?|vdi)")
 
 
 def other_driver(command: Command) -> Iterator[Found]:
@@ -16,21 +30,45 @@ def other_driver(command: Command) -> Iterator[Found]:
         # -drive finds out by itself that it opens a device.
         unsaid = "" if is_node(disk.setting) else _HOST_DEVICE
         driver = disk.setting.properties.get(key, unsaid)
-        if driver == _HOST_DEVICE:
+        if is_unknown(driver) or (driver == _HOST_DEVICE and not _IMAGE.fullmatch(disk.path)):
             continue
-        what = f"{excerpt(disk.setting)}: " + (f"{key}={driver}" if driver else f"no {key}")
-        local = disk.path.startswith("/")
+        what = f"{key}={driver}" if driver else f"no {key}"
+        if driver == _HOST_DEVICE:
+            what = disk.path
+        # Of a file nobody knows which disk is meant in its place.
+        local = is_device_file(disk.path)
         remedies = (Change(disk.setting, key, key, _HOST_DEVICE),) if local else ()
-        yield Found(disk.setting.argument.line, what, remedies)
+        yield Found(disk.setting.argument.line, f"{excerpt(disk.setting)}: {what}", remedies)
+
+
+def other_format(command: Command) -> Iterator[Found]:
+    """Find disks that are passed through, and have an image format."""
+    for device in filter(passes_through, command.devices):
+        nodes = command.opened_by(device)
+        if not command.reserved_by(device) and not device.argument.place:
+            continue
+        for node in nodes:
+            for key in ("driver", "format"):
+                value = node.properties.get(key)
+                if value in FORMATS and value != "raw":
+                    what = f"{excerpt(node)}: {value}"
+                    yield Found(node.argument.line, what, (Change(node, key, key, "raw"),))
 
 
 def read_only(command: Command) -> Iterator[Found]:
     """Find disks with a manager that are opened for reading only."""
     for setting in _opened(command):
         for key, value in setting.properties.items():
-            if key.split(".")[-1] in ("read-only", "readonly") and value in _ON:
+            if key.split(".")[-1] in ("read-only", "readonly") and value in ON:
                 remedies = (Change(setting, key, None),)
                 yield Found(setting.argument.line, f"{excerpt(setting)}: {key}={value}", remedies)
+
+
+def not_scsi(command: Command) -> Iterator[Found]:
+    """Find disks that are no SCSI disks, by the names that the kernel gives to others."""
+    for disk in command.disks:
+        if _NOT_SCSI.fullmatch(disk.path):
+            yield Found(disk.setting.argument.line, f"{excerpt(disk.setting)}: {disk.path}")
 
 
 def partition(command: Command) -> Iterator[Found]:

@@ -7,15 +7,39 @@ from qemu_pr.command_line.model import DEFAULT_SOCKET
 from qemu_pr.command_line.options import Setting
 from qemu_pr.lint.command import (
     MANAGER,
+    REFERENCE,
     Addition,
     Change,
     Command,
     Found,
     Remedy,
     excerpt,
+    is_device_file,
     is_node,
+    is_unknown,
     passes_through,
+    path_of,
 )
+
+_PROPERTIES = frozenset({"qom-type", "id", "path"})
+_DEFAULT_ID = "helper0"
+
+
+def on_device(command: Command) -> Iterator[Found]:
+    """Find ``pr-manager`` on the device that has the disk."""
+    for device in command.devices:
+        for key in (REFERENCE, f"file.{REFERENCE}"):
+            if key not in device.properties:
+                continue
+            name = device.properties[key]
+            nodes = command.opened_by(device)
+            remedies: list[Remedy] = []
+            if nodes and is_device_file(path_of(nodes[-1])[1]):
+                remedies.append(Change(device, key, None))
+                if not command.reserved_by(device):
+                    reference = _reference(nodes[-1])
+                    remedies.append(Change(nodes[-1], reference, reference, name))
+            yield Found(device.argument.line, f"{excerpt(device)}: {key}={name}", tuple(remedies))
 
 
 def on_format_node(command: Command) -> Iterator[Found]:
@@ -51,10 +75,10 @@ def none(command: Command) -> Iterator[Found]:
 
 def unknown(command: Command) -> Iterator[Found]:
     """Find references to a manager that has another id."""
-    if not command.whole or not command.managers:
+    if not command.closed or not command.managers or any(map(is_unknown, command.managers)):
         return
     for found in command.reservations:
-        if found.manager in command.managers:
+        if found.manager in command.managers or is_unknown(found.manager):
             continue
         what = f"{excerpt(found.setting)}: {found.key}={found.manager}"
         only = list(command.managers) if len(command.managers) == 1 else []
@@ -66,25 +90,63 @@ def unused(command: Command) -> Iterator[Found]:
     """Find managers in a command line whose disks name none."""
     if not command.whole or command.reservations:
         return
-    opened = [command.opened_by(device) for device in command.devices if passes_through(device)]
-    references = [_reference(nodes[-1]) for nodes in opened if nodes]
-    local = [(node, key) for node, key, path in references if path.startswith("/")]
-    if references and not local:
+    if any(REFERENCE in device.properties for device in command.devices):
+        return
+    passed = filter(passes_through, command.devices)
+    opened = [nodes[-1] for device in passed if (nodes := command.opened_by(device))]
+    local = [node for node in opened if is_device_file(path_of(node)[1])]
+    if opened and not local:
         return  # what QEMU reaches over a network itself needs no manager
     for name, manager in command.managers.items():
-        remedies = tuple(Change(node, key, key, name) for node, key in local)
+        remedies = tuple(
+            Change(node, key, key, name) for node in local if (key := _reference(node))
+        )
         alone = len(command.managers) == 1
         yield Found(manager.argument.line, excerpt(manager), remedies if alone else ())
 
 
-def _reference(node: Setting) -> tuple[Setting, str, str]:
-    given = node.properties
-    prefix = "" if is_node(node) and "filename" in given else "file."
-    return node, f"{prefix}pr-manager", given.get(f"{prefix}filename", given.get("file", ""))
+def unreserved(command: Command) -> Iterator[Found]:
+    """Find disks that are passed through without a manager, unless no disk has one."""
+    if command.managers and not command.reservations:
+        return  # told of the manager
+    name = next(iter(command.managers), _DEFAULT_ID)
+    helper = {"qom-type": MANAGER, "id": name, "path": min(command.sockets, default=DEFAULT_SOCKET)}
+    for device, node in command.unreserved:
+        remedies: list[Remedy] = [] if command.managers else [Addition("object", helper)]
+        reference = _reference(node)
+        remedies.append(Change(node, reference, reference, name))
+        known = len(command.managers) < 2
+        what = f"{excerpt(device)}: {path_of(node)[1]}"
+        certain = command.whole
+        yield Found(device.argument.line, what, tuple(remedies) if known else (), certain)
+
+
+def properties(command: Command) -> Iterator[Found]:
+    """Find properties that ``pr-manager-helper`` does not have."""
+    for manager in command.of("object"):
+        given = manager.properties
+        if given.get("qom-type") != MANAGER:
+            continue
+        unknown = [key for key in given if key not in _PROPERTIES]
+        sockets = [key for key in unknown if given[key].startswith("/") or is_unknown(given[key])]
+        for key in unknown:
+            path = "path" not in given and sockets[:1] == [key]
+            remedy = (
+                Change(manager, key, "path", given[key]) if path else Change(manager, key, None)
+            )
+            yield Found(manager.argument.line, f"{excerpt(manager)}: {key}={given[key]}", (remedy,))
+
+
+def _reference(node: Setting) -> str:
+    """Give the key by which a node names its manager."""
+    inner = is_node(node) and "filename" in node.properties
+    return REFERENCE if inner else f"file.{REFERENCE}"
 
 
 def duplicates(command: Command) -> Iterator[Found]:
     """Find ids of managers and names of nodes that are given twice."""
+    if not command.closed:
+        return  # they may be alternatives
     for options, keys in ((("object",), ("id",)), (("blockdev", "drive"), ("id", "node-name"))):
         named = [
             (setting, setting.properties[key])

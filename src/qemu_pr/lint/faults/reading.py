@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterator
 from qemu_pr.lint.command import Command, Found
 
 MENDED = frozenset(
-    {"missing-backslash", "blank-behind-backslash", "comment-between", "blank-in-value"}
+    {
+        *("missing-backslash", "blank-behind-backslash", "comment-between", "blank-in-value"),
+        *("misplaced-reservations", "managed"),
+    }
 )
 """What the corrected text of a command is without, before any remedy."""
 

@@ -1,14 +1,10 @@
 """Faults in the path of the helper's socket."""
 
 import os
-import re
 from collections.abc import Iterator
 
 from qemu_pr.command_line.model import DEFAULT_SOCKET, SOCKET_PATH_MAX
-from qemu_pr.lint.command import MANAGER, Change, Command, Found, excerpt, plain
-
-# What stands for a path in a manual, and what the shell puts a path in for.
-_UNKNOWN = re.compile(r"[A-Z_]+|.*(<.*>|\.\.\.|…|[$`]).*|\{.*\}", re.DOTALL)
+from qemu_pr.lint.command import MANAGER, Change, Command, Found, excerpt, is_unknown, plain
 
 
 def path(command: Command) -> Iterator[Found]:
@@ -18,9 +14,13 @@ def path(command: Command) -> Iterator[Found]:
         if manager.properties.get("qom-type") != MANAGER:
             continue
         given = manager.properties.get("path")
-        if given is None or not (given.startswith("/") or _UNKNOWN.fullmatch(given)):
+        if given is None and any(value.startswith("/") for value in manager.properties.values()):
+            continue  # it has another key
+        if given is None or not (given.startswith("/") or is_unknown(given)):
             what = f"{excerpt(manager)}: " + ("no path" if given is None else f"path={given}")
-            yield Found(manager.argument.line, what, (Change(manager, "path", "path", socket),))
+            known = given is None or os.path.basename(given) == os.path.basename(socket)
+            remedies = (Change(manager, "path", "path", socket),) if known else ()
+            yield Found(manager.argument.line, what, remedies)
         elif len(os.fsencode(given)) > SOCKET_PATH_MAX:
             yield Found(manager.argument.line, f"{excerpt(manager)}: path={given}")
 
@@ -30,7 +30,7 @@ def other(command: Command) -> Iterator[Found]:
     listening = {plain(socket) for socket in command.sockets}
     for manager in command.managers.values():
         given = manager.properties.get("path", "")
-        if not given.startswith("/") or _UNKNOWN.fullmatch(given):
+        if not given.startswith("/") or is_unknown(given):
             continue
         if listening and plain(given) not in listening:
             what = f"{excerpt(manager)}: path={given}, and the helper has {min(command.sockets)}"

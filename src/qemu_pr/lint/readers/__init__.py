@@ -1,15 +1,34 @@
 """The kinds of text that command lines are found in: a new one is a module here and an entry."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
+from textwrap import shorten
 
-from qemu_pr.lint.command import Command, plain
-from qemu_pr.lint.readers import libvirt_xml, proxmox_conf, shell_text, vector
+from qemu_pr.lint.command import Command, Found, plain
+from qemu_pr.lint.readers import libvirt_xml, lists, proxmox_conf, shell_text, vector
+from qemu_pr.lint.readers.comments import without_comments
 
-READERS = (vector.read, libvirt_xml.read, proxmox_conf.read, shell_text.read)
+READERS = (
+    vector.read,
+    libvirt_xml.read,
+    proxmox_conf.read,
+    lists.read,
+    shell_text.read,
+)
 """Each takes a text, and gives the commands in it and what it leaves to those after it."""
 
-_MENTIONS = ("pr-manager", "reservations", "<domain")
+_MENTIONS = ("pr-manager", "reservations", "<domain", "<disk", "scsi-block")
+
+_USED = re.compile(r"\bdrive[\"']?\s*[=:]\s*[\"']?([\w.-]+)")
+
+_SPEAKS = re.compile(r"\bpr-manager\b")
+# Where commands were read, the rest of the text may well speak of managers to its readers.
+_SAYS_HOW = re.compile(
+    r"^(?![ \t]*(?:(?:[*+-]|\d+\.)[ \t]+)?[A-Z][\w']*\s+[a-z]).*"
+    r"(?:pr-manager-helper[,\"'\\]|[\"'{]pr-manager[\"'\\])",
+    re.MULTILINE,
+)
 
 _HELPER = re.compile(
     r"^[ \t]*(?:[$#>][ \t]+)?(?:ExecStart=|sudo[ \t]+)?(?:/[\w/.-]*/)?qemu-pr-helper"
@@ -35,16 +54,40 @@ def commands(text: str) -> list[Command]:
     """
     if not any(mention in text for mention in _MENTIONS):
         return []
+    if "\0" not in text:
+        text = without_comments(text)
     sockets = helper_sockets(text)
-    found = []
+    whole, found = text, []
     for read in READERS:
         here, text = read(text)
         found += here
-    named = [one for one in found if one.uses_managers or one.misread]
+    named = [one for one in found if one.uses_managers or one.unreserved or one.misread]
+    named += _unread(text, _SAYS_HOW) if named else _unread(whole, _SPEAKS)
     used = {plain(given) for one in named for given in one.sockets_of_managers}
     if used & set(map(plain, sockets)):
         sockets = frozenset()  # a manual may have examples with other helpers besides
-    return [replace(one, sockets=sockets) for one in sorted(named, key=lambda one: one.line)]
+    disks = frozenset(_USED.findall(whole))
+    return [
+        replace(one, sockets=sockets, used=disks) for one in sorted(named, key=lambda one: one.line)
+    ]
+
+
+def _unread(text: str, mention: re.Pattern[str]) -> Iterator[Command]:
+    """Give a place that no reader took for a command, and that speaks of managers."""
+    found = mention.search(text)
+    if found:
+        line = text.count("\n", 0, found.start()) + 1
+        what = shorten(text.split("\n")[line - 1].strip(), 60, placeholder=" …")
+        yield Command(
+            line=line,
+            program="",
+            closed=False,
+            settings=(),
+            misread=(("not-read", Found(line, what, certain=False)),),
+            correct=lambda _: "",
+            read=lambda _: [],
+            is_read=False,
+        )
 
 
 def helper_sockets(text: str) -> frozenset[str]:

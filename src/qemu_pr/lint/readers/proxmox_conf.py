@@ -8,7 +8,7 @@ from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.lint.command import Command, Found
 from qemu_pr.lint.readers.words import PROXMOX, command
 
-_LINE = re.compile(r"^[ \t]*args:[ \t]+(?=.*-)(?P<options>.*\S)[ \t\r]*$", re.MULTILINE)
+_LINE = re.compile(r"^[ \t]*args:[ \t]+(?P<options>-.*\S)[ \t\r]*$", re.MULTILINE)
 
 
 def read(text: str) -> tuple[list[Command], str]:

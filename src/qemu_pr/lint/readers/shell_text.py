@@ -6,38 +6,36 @@ and the rest read from the mended text.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from textwrap import shorten
 
 from qemu_pr.command_line.errors import CommandLineError
-from qemu_pr.command_line.shell import Mark, Word, tokens
+from qemu_pr.command_line.shell import tokens
 from qemu_pr.lint.command import Command, Found
+from qemu_pr.lint.readers import strings, variables
+from qemu_pr.lint.readers.shell_words import masked, may_have_more, program_in, words_of
 from qemu_pr.lint.readers.words import SHELL, command
 
 _MENTION = "pr-manager"
+_MATTERS = re.compile(r"pr-manager|scsi-block")
 
 _OPTION_LINE = re.compile(r"\s*(?:> )?--?[a-zA-Z][\w-]*(?:[\s=].*)?\Z")
 _HAS_OPTION = re.compile(r"(?:^|\s)--?[a-zA-Z][\w-]*(?:\s|$)")
 _QEMU = re.compile(r"qemu|kvm", re.IGNORECASE)
-_PROGRAM = re.compile(r"(?:\S*[=/])?(?:qemu(?:-system-\w+|-kvm)?|kvm)|\$\{?\w*(?i:qemu)\w*\}?")
 _CONTINUED = re.compile(r"(?:[^\\]|\\.)*?\\\s*\Z", re.DOTALL)
-_COMMENT = re.compile(r"\s*#.*")
+_COMMENT = re.compile(r"\s*[#;].*")
+_UNIT = re.compile(r"\s*Exec\w+=")
+_TEMPLATE = re.compile(r"\s*\{(?:%|\{-?\s*(?:if|else|end|range|with)\b)")
+
+# An option that waits for its value, or a value that has more to come; and what goes on with it.
+_WAITS = re.compile(r".*(?:\A|\s)--?(?:object|blockdev|drive|device)(?:\s+\S*,)?\s*\Z")
+_VALUE = re.compile(r"\s*(?:> )?(?:[\w{\"'][\w.-]*[=,]|scsi-|virtio-|pr-manager)\S*(?:\s+-.*)?\Z")
 _DOTS = re.compile(r"\s*(?:\[?\.\.\.+\]?|\[?…\]?)\s*\\?\s*\Z")
-_PROMPT = re.compile(r"\s*(?:[\w.-]+@[\w.-]+[:\w~/.-]*)?[$#%]\s+")
+_PROMPT = re.compile(r"\s*(?:[\w.-]+@[\w.-]+[:\w~/.-]*|\[[^\]]*\])?[$#%]\s+")
 _FENCE = re.compile(r"\s*(?:```|~~~|\.\. )")
 _LIST = re.compile(r".*(?:[(:=\[{\"',]|[>|][+-]?)\s*\Z")  # what a script puts options into
 _JSON = re.compile(r"-(?:object|blockdev|device)\s+['\"][^'\"]*\{")
-
-# What may stand for options that the text does not show: $ARGS, unless it is an option's value.
-_FLAG = re.compile(r"--?(S|s|snapshot|daemonize|nographic|nodefaults|enable-kvm|no-[\w-]+)")
-_DOTTED = re.compile(r".*(?:\.\.\.|…)|--?readconfig")
-
-# What stands for something in a manual is no redirection: <wwid>, <path of the socket>.
-_PLACEHOLDER = re.compile(r"<[A-Za-z][\w ./-]*>")
-_MASK = {ord("<"): "\ue000", ord(">"): "\ue001", ord(" "): "\ue002"}
-_UNMASK = {ord(mask): chr(plain) for plain, mask in _MASK.items()}
 
 
 @dataclass(slots=True)
@@ -49,24 +47,58 @@ class _Line:
 
 
 def read(text: str) -> tuple[list[Command], str]:
-    """Read the commands of a text that have to do with reservation managers.
+    """Read the commands of a text that have to do with reservations.
 
     Args:
-        text: The text.
+        text: The text, without comments.
 
     Returns:
-        The commands, and an empty text.
+        The commands, and the text without them.
     """
-    return commands(text), ""
+    known, text = variables.find(text)
+    found, text = strings.read(text)
+    lines = text.split("\n")
+    used = set[str]()
+    for run in _runs(lines):
+        read_one, names = _command(run, known)
+        used |= names
+        if read_one is not None:
+            found.append(read_one)
+            for line in run:
+                lines[line.number - 1] = ""
+    for name, variable in known.items():
+        if name in used:
+            continue
+        parts = (
+            [variable.statements] if variable.is_certain else [[one] for one in variable.statements]
+        )
+        found += [_kept(part) for part in parts if any(map(_matters, part))]
+    return found, "\n".join(lines)
 
 
 def commands(text: str) -> list[Command]:
     """Do what `read` does, without its second half."""
-    found = []
-    for lines in _runs(text.split("\n")):
-        if any(_MENTION in line.text for line in lines):
-            found.append(_command(lines))
-    return found
+    return read(text)[0]
+
+
+def _matters(statement: variables.Statement) -> bool:
+    return bool(_MATTERS.search(statement.text))
+
+
+def _kept(statements: Sequence[variables.Statement]) -> Command:
+    """Make a command of what a variable has, which is used elsewhere."""
+    kept = variables.alone(statements)
+    closed = kept.is_certain and not may_have_more(kept.words)
+    return command(
+        kept.text,
+        kept.words,
+        SHELL,
+        commands,
+        program="",
+        closed=closed,
+        others=kept.dialects,
+        line=statements[0].line,
+    )
 
 
 def _runs(lines: Sequence[str]) -> Iterator[list[_Line]]:
@@ -86,13 +118,21 @@ def _goes_on(run: Sequence[_Line], line: str, following: Sequence[str]) -> bool:
         return False
     if _CONTINUED.match(last) or _in_quotes(run):
         return True
+    if _WAITS.match(last) and _VALUE.match(line):
+        return True
     started = _QEMU.search(run[0].text) or any(_HAS_OPTION.search(one.text) for one in run)
     if not started or last.rstrip().endswith("::"):
         return False
     between = _DOTS.match(line) or (_COMMENT.match(line) and _OPTION_LINE.match(last))
+    between = between or _TEMPLATE.match(line)
     if between:
         return any(map(_OPTION_LINE.match, following))
     return bool(_OPTION_LINE.match(line))
+
+
+def _is_quoted(line: _Line) -> bool:
+    """Tell whether a line is quoted as in mail and Markdown, or stands behind a prompt."""
+    return bool(re.match(r"\s*>\s", line.text))
 
 
 def _in_quotes(run: Sequence[_Line]) -> bool:
@@ -101,45 +141,58 @@ def _in_quotes(run: Sequence[_Line]) -> bool:
     return bool(_JSON.search(text)) and _open(text)
 
 
-def _command(lines: list[_Line]) -> Command:
+def _command(
+    lines: list[_Line], known: Mapping[str, variables.Variable]
+) -> tuple[Command | None, frozenset[str]]:
+    """Read a run of lines: the command, if it may have to do with reservations.
+
+    Args:
+        lines: The lines.
+        known: The variables that have options.
+
+    Returns:
+        The command, and the variables that are in it.
+    """
+    matters = any(_MATTERS.search(line.text) for line in lines)
+    if not matters and not (known and any("$" in line.text for line in lines)):
+        return None, frozenset()
+    lines = [_Line(line.number, line.text) for line in lines]
     indent = len(lines[0].text) - len(lines[0].text.lstrip())
-    misread, whole = _mend(lines)
+    misread, closed = _mend(lines)
     text = "\n".join(line.text for line in lines)
-    words, ended = _words(text)
+    words, ended = words_of(text)
     numbers = [line.number for line in lines]
-    words = [
-        Word(word.text, numbers[word.line - 1], word.expands, word.start, word.end)
-        for word in words
-    ]
+    words = [replace(word, line=numbers[word.line - 1]) for word in words]
     if ended and words and words[-1].text.startswith("-"):  # else it's an apostrophe
         misread.append(("open-quote", Found(numbers[ended - 1], "a quote stays open")))
-    program = next(filter(_starts_program, pairwise(words)), None)
-    begun = words.index(program[0]) if program else 0
-    unseen = any(map(_has_options, words[begun:], words[begun + 1 :]))
-    return command(
+    line = words[0].line if words else lines[0].number
+    joined = variables.join(known, words, text, indent)
+    if joined:
+        text, words, closed = joined.text, joined.words, closed and joined.is_certain
+    elif not matters:
+        return None, frozenset()
+    program = program_in(words)
+    unseen = may_have_more(words[program or 0 :])
+    found = command(
         text,
         words,
         SHELL,
-        commands,
-        program=program[0].text if program else "",
-        whole=whole and program is not None and not ended and not unseen,
+        commands if not any(_TEMPLATE.match(one.text) for one in lines) else _nothing,
+        program="" if program is None else words[program].text,
+        closed=closed and not ended and not unseen,
         misread=misread,
-        line=lines[0].number,
         clean=lambda text: _laid_out(text, indent),
+        others=joined.dialects if joined else (),
+        line=line,
     )
+    names = joined.names if joined else frozenset[str]()
+    wires = found.uses_managers or found.unreserved or (found.misread and _MENTION in text)
+    return (replace(found, line=line) if wires else None), names
 
 
-def _starts_program(words: tuple[Word, Word]) -> bool:
-    """Tell whether a word is QEMU, and options follow: prose only speaks of it."""
-    return bool(_PROGRAM.fullmatch(words[0].text)) and words[1].text.startswith("-")
-
-
-def _has_options(before: Word, word: Word) -> bool:
-    """Tell whether a word may stand for options that the text does not show."""
-    if _DOTTED.fullmatch(word.text):
-        return True
-    value = before.text.startswith("-") and not _FLAG.fullmatch(before.text)
-    return word.expands and not value and not word.text.startswith("-")
+def _nothing(_text: str) -> list[Command]:
+    """Read no correction: what is left out of a template by its own rules, nobody can know."""
+    return []
 
 
 def _mend(lines: list[_Line]) -> tuple[list[tuple[str, Found]], bool]:
@@ -154,17 +207,24 @@ def _mend(lines: list[_Line]) -> tuple[list[tuple[str, Found]], bool]:
     prompt = _PROMPT.match(lines[0].text)
     if prompt:
         lines[0].text = " " * prompt.end() + lines[0].text[prompt.end() :]
-        for line in lines[1:]:
+    if prompt or all(map(_is_quoted, lines)):
+        for line in lines:
             line.text = re.sub(r"\A\s*>(?=\s)", lambda match: " " * match.end(), line.text)
+    while len(lines) > 1 and _COMMENT.match(lines[-1].text):
+        lines.pop()  # behind the last line the shell takes it for a comment, too
+    if _UNIT.match(lines[0].text):  # systemd passes over comments between the lines
+        lines[1:] = [line for line in lines[1:] if not _COMMENT.match(line.text)]
     misread: list[tuple[str, Found]] = []
-    whole = len(lines) == 1 or not _LIST.match(lines[0].text)
-    listed = not whole or _OPTION_LINE.match(lines[0].text)
+    closed = not any(_DOTS.match(line.text) or _TEMPLATE.match(line.text) for line in lines)
+    listed = (len(lines) > 1 and _LIST.match(lines[0].text)) or _OPTION_LINE.match(lines[0].text)
     if listed and not any(_CONTINUED.match(line.text) for line in lines):
-        return misread, False  # options one below the other, and not to be pasted
+        return misread, closed  # options one below the other, and not to be pasted
     for number, line in enumerate(lines[:-1]):
         if _DOTS.match(line.text):
-            whole = False
             line.text = "\\"
+        elif _TEMPLATE.match(line.text) or _TEMPLATE.match(lines[number + 1].text):
+            if not _CONTINUED.match(line.text):
+                line.text += " \\"
         elif number and _COMMENT.match(line.text):
             misread.append(("comment-between", Found(line.number, line.text.strip())))
             line.text = "\\"
@@ -182,7 +242,7 @@ def _mend(lines: list[_Line]) -> tuple[list[tuple[str, Found]], bool]:
             line.text = line.text.rstrip() + " \\"
     last = lines[-1]
     last.text = re.sub(r"\s*\\\s*\Z", "", last.text) if _CONTINUED.match(last.text) else last.text
-    return misread, whole
+    return misread, closed
 
 
 def _beginning(text: str) -> str:
@@ -192,47 +252,10 @@ def _beginning(text: str) -> str:
 
 def _open(text: str) -> bool:
     try:
-        list(tokens(_masked(text)))
+        list(tokens(masked(text)))
     except CommandLineError as error:
         return "quote" in str(error)
     return False
-
-
-def _masked(text: str) -> str:
-    return _PLACEHOLDER.sub(lambda match: match[0].translate(_MASK), text)
-
-
-def _words(text: str) -> tuple[list[Word], int]:
-    """Read the words around the first option, up to the operator that ends the command.
-
-    Args:
-        text: The mended text.
-
-    Returns:
-        The words, and the line on which a quote stays open; 0 if none does.
-    """
-    words: list[Word] = []
-    ended = 0
-    try:
-        for token in tokens(_masked(text)):
-            if isinstance(token, Mark) and token.text == "\n":
-                continue
-            if isinstance(token, Mark):
-                if any(word.text.startswith("-") for word in words):
-                    break
-                words = []
-            else:
-                words.append(token)
-    except CommandLineError as error:
-        ended = int(re.findall(r"\d+", str(error))[0])
-    return [_as_meant(word, text) for word in words], ended
-
-
-def _as_meant(word: Word, text: str) -> Word:
-    """Give a word as it was meant: ps(1) shows JSON without the quotes of the shell."""
-    raw = text[word.start : word.end]
-    meant = raw if raw.startswith('{"') else word.text.translate(_UNMASK)
-    return Word(meant, word.line, word.expands, word.start, word.end)
 
 
 def _laid_out(text: str, indent: int) -> str:

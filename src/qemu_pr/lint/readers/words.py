@@ -11,9 +11,8 @@ from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.notation import OPTIONS, change, read, to_keyval
 from qemu_pr.command_line.options import Argument, Setting, arguments
 from qemu_pr.command_line.shell import Word
-from qemu_pr.lint.command import Addition, Command, Found, Remedy
+from qemu_pr.lint.command import Addition, Change, Command, Found, Remedy
 
-_INDENT = re.compile(r"^[ \t]*\Z", re.MULTILINE)
 _PAIR = re.compile(r"[\w.-]+=.*", re.DOTALL)
 _MENTION = "pr-manager"
 
@@ -39,7 +38,15 @@ def _quote_for_shell(word: str, expands: bool) -> str:
     return '"' + re.sub(r'(["\\])', r"\\\1", word) + '"'
 
 
+def _unquoted(word: str, _expands: bool) -> str:
+    if re.search(r"[\s\"'\\;&|()*?#]", re.sub(r"\{\{.*?\}\}|<[\w ./-]+>", "", word)):
+        raise CommandLineError(repr(word), "it needs quotes, and is in quotes already")
+    return word
+
+
+UNQUOTED = Dialect(_unquoted)
 SHELL = Dialect(_quote_for_shell, line_end=" \\")
+ON_ONE_LINE = Dialect(_quote_for_shell)
 PROXMOX = Dialect(lambda word, _: proxmox.quote(word))
 JSON = Dialect(lambda word, _: json.dumps(word), blank=", ")
 
@@ -104,6 +111,7 @@ def corrected(
     remedies: Iterable[Remedy],
     dialect: Dialect,
     torn: Iterable[Word] = (),
+    others: Sequence[tuple[int, int, Dialect]] = (),
 ) -> str:
     """Put remedies into a text.
 
@@ -113,22 +121,25 @@ def corrected(
         remedies: What to change and to add.
         dialect: How the text writes words.
         torn: Words that were joined, and are written as one.
+        others: Where the text writes words in another way, and how.
 
     Returns:
         The text, with all else as it was.
+
+    Raises:
+        CommandLineError: The text has no way to write a word.
     """
+
+    def at(place: int) -> Dialect:
+        return next((other for start, end, other in others if start <= place < end), dialect)
+
     written: dict[tuple[int, int], str] = {
-        (word.start, word.end): dialect.quote(word.text, word.expands) for word in torn
+        (word.start, word.end): at(word.start).quote(word.text, word.expands) for word in torn
     }
     values: dict[tuple[int, int], tuple[Argument, str]] = {}
-    added: list[str] = []
     for remedy in remedies:
-        if isinstance(remedy, Addition):
-            given = dialect.quote(to_keyval(remedy.option, remedy.properties), False)
-            added.append(dialect.quote(f"-{remedy.option}", False) + dialect.blank + given)
-            continue
-        argument = remedy.setting.argument
-        if argument.value is None:
+        argument = remedy.setting.argument if isinstance(remedy, Change) else None
+        if not isinstance(remedy, Change) or argument is None or argument.value is None:
             continue
         place = (argument.value.start, argument.value.end)
         _, value = values.get(place, (argument, argument.value.text))
@@ -136,17 +147,25 @@ def corrected(
         values[place] = (argument, value)
     for place, (argument, value) in values.items():
         expands = argument.value is not None and argument.value.expands
-        written[place] = dialect.quote(value, expands)
-    first = min((setting.argument.start for setting in settings), default=len(text))
-    indent = _INDENT.search(text[:first])
-    between = dialect.blank
-    if indent and dialect.line_end and first - len(indent[0]) > 0:
-        between = f"{dialect.line_end}\n{indent[0]}"
-    if added:
-        written[first, first] = between.join([*added, ""])
+        written[place] = at(place[0]).quote(value, expands)
+    added = [one for one in remedies if isinstance(one, Addition)]
+    first = min((one.argument.start for one in settings), default=len(text))
+    last = max((one.argument.value.end for one in settings if one.argument.value), default=first)
+    margin = text[text.rfind("\n", 0, first) + 1 : first]
+    for end, writer in ((last, at(last - 1)), (first, at(first))):
+        between = writer.blank
+        if writer.line_end and margin.isspace() and "\n" in text[:first]:
+            between = f"{writer.line_end}\n{margin}"
+        options = [_option(one, writer) for one in added if one.last == (end == last)]
+        written[end, end] = between.join([*options, ""] if end == first else ["", *options])
     for (start, end), new in sorted(written.items(), reverse=True):
         text = text[:start] + new + text[end:]
     return text
+
+
+def _option(added: Addition, dialect: Dialect) -> str:
+    value = dialect.quote(to_keyval(added.option, added.properties), False)
+    return dialect.quote(f"-{added.option}", False) + dialect.blank + value
 
 
 def command(
@@ -156,9 +175,10 @@ def command(
     read_again: Callable[[str], list[Command]],
     *,
     program: str,
-    whole: bool = True,
+    closed: bool = True,
     misread: Sequence[tuple[str, Found]] = (),
     clean: Callable[[str], str] = lambda text: text,
+    others: Sequence[tuple[int, int, Dialect]] = (),
     line: int = 1,
 ) -> Command:
     """Make a command of words.
@@ -169,9 +189,10 @@ def command(
         dialect: How the text writes words.
         read_again: Reads such a text.
         program: The program that is started.
-        whole: Nothing of the command is missing or unknown.
+        closed: Between its options nothing is missing or unknown.
         misread: What was met in reading the words.
         clean: What to do to a corrected text before it is shown.
+        others: Where the text writes words in another way, and how.
         line: The line that the command starts on, if it has no words.
     """
     line = words[0].line if words else line
@@ -180,13 +201,13 @@ def command(
     rewritten = [word for word in words if word.start in torn]
 
     def correct(remedies: Sequence[Remedy]) -> str:
-        return clean(corrected(text, settings, remedies, dialect, rewritten))
+        return clean(corrected(text, settings, remedies, dialect, rewritten, others))
 
     blanks = [("blank-in-value", found) for found in torn.values()]
     return Command(
         line=line,
         program=program,
-        whole=whole,
+        closed=closed,
         settings=settings,
         misread=(*misread, *blanks, *unreadable),
         correct=correct,

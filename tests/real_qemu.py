@@ -2,16 +2,54 @@
 
 import json
 import os
+import socket
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from qemu_pr.command_line.model import ReservedDisks
+from requirements import require
 
 # A character device that everyone may open stands for a disk: host_device takes it. scsi-block
 # asks for a SCSI disk, and so it is left out, or scsi-hd stands for it.
 DEVICE = "/dev/null"
+
+
+@pytest.fixture(scope="session")
+def qemu() -> str:
+    return require("qemu-system-x86_64", package="qemu-system-x86")
+
+
+@pytest.fixture
+def helper_socket(tmp_path: Path) -> Iterator[str]:
+    """Listen with the handshake of a helper: four zero bytes each way."""
+    path = str(tmp_path / "pr, helper.sock")
+    clients: list[socket.socket] = []
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+
+        def serve() -> None:
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except OSError:
+                    return
+                clients.append(client)
+                client.sendall(bytes(4))
+                client.recv(4)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield path
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    for client in clients:
+        client.close()
 
 
 def link(folder: Path, names: list[bytes]) -> tuple[str, ...]:

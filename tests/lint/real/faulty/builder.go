@@ -1,0 +1,1 @@
+	args = append(args, "-object", "pr-manager-helper,id=h,path="+socket)

@@ -1,0 +1,1 @@
+qm set 105 --memory 4096 --args "-object pr-manager-helper,id=h,path=/run/h.sock -drive file=/dev/sdb3,if=none,id=q,format=raw,file.pr-manager=h -device virtio-scsi-pci,id=s,bus=pci.0,addr=0x1b -device scsi-hd,drive=q,bus=s.0"

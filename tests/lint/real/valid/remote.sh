@@ -1,0 +1,1 @@
+ssh root@node1 "qemu-system-x86_64 -daemonize -device virtio-scsi -object pr-manager-helper,id=a,path=/run/pr.sock -drive file=/dev/sdb,if=none,id=q,format=raw,file.pr-manager=a -device scsi-block,drive=q"
