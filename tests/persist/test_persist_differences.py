@@ -1,4 +1,4 @@
-"""Where ``qemu-pr persist`` differs from sg_persist 1.46 on purpose, both sides shown.
+"""Where ``qemu-pr persist`` differs from sg_persist 1.46 and 1.48 on purpose, both sides shown.
 
 What sg_persist does here is a fault, or undefined: it reads beyond its buffer. If a later release
 does better, the test that shows it fails, and the difference can go.
