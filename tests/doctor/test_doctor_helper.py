@@ -15,6 +15,7 @@ import pytest
 from examined import OURS, Examine, Start
 from qemu_pr.doctor.helper import answers
 from qemu_pr.doctor.host import Host
+from qemu_user import options_to_become
 from requirements import require, unavailable
 
 ROOT = os.geteuid() == 0
@@ -211,7 +212,7 @@ def test_a_guest_that_may_not_connect_again(
 ) -> None:
     helper()
     os.chmod(path, 0o777)
-    guest(*reserved_disk, "-runas", "nobody")
+    guest(*reserved_disk, *options_to_become("nobody"))
     os.chmod(path, 0o750)
 
     check, what, advice = the_only(examine(), status=2)
