@@ -64,7 +64,7 @@ def clean(hosts: list[Host]) -> None:
     _until_good([*out, "--register-ignore", first])
     _until_good([*out, "--clear", first])
     for host in hosts:
-        _until_good(["sg_turs", host.disk])  # sg_turs 1.48 sends nothing to a generic node
+        _until_good(["sg_persist", "--no-inquiry", "--in", "--read-keys", host.generic])
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from guest import BootGuest
-from lab_helper import PROGRAMS, Helper, StartHelper
+from lab_helper import PROGRAMS, Helper, StartHelper, listens
 from manual import command_lines, transcripts
 from multipathd import Map, multipath_map
 from qemu_pr.scsi.parameter_lists import ParameterList, RegisterAndMoveParameterList
@@ -108,7 +108,7 @@ def _helper_without_the_library(directory: Path) -> Iterator[tuple[str, Path]]:
     command = f"mount --bind /dev/null $(realpath {library}); exec {OURS_PROGRAM} -k {socket}"
     with log.open("wb") as file:
         process = subprocess.Popen(["unshare", "--mount", "sh", "-c", command], stderr=file)
-    wait_for(Path(socket).exists, f"the helper to listen: {log.read_text()}")
+    wait_for(lambda: listens(socket), f"the helper to listen; see {log}")
     yield socket, log
     process.terminate()
     process.wait()
