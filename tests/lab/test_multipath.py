@@ -162,6 +162,19 @@ def test_a_map_preempts_and_releases(the_map: Map, client: Client, other_host: H
     assert keys(client, other_host) == [OURS, OURS]
 
 
+def test_a_map_that_preempts_its_own_key_stays_registered_on_every_path(
+    the_map: Map, client: Client, other_host: Host
+) -> None:
+    assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
+    assert out(client, the_map.node, RESERVE, OURS, type_=REGISTRANTS_ONLY) == GOOD
+
+    assert out(client, the_map.node, PREEMPT, OURS, OURS, REGISTRANTS_ONLY) == GOOD
+
+    assert keys(client, other_host) == [OURS, OURS]
+    assert is_reserved(client, other_host)
+    assert write(the_map.node)
+
+
 def test_a_registration_for_other_ports_reaches_them_and_all_paths(
     the_map: Map, client: Client, other_host: Host
 ) -> None:
