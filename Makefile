@@ -2,6 +2,7 @@
 # make doctest  verify every example of the manual, or of some pages: PAGES=docs/tutorial.rst
 # make test     run all tests
 # make lab      run the manual's command lines with real guests and disks, in a virtual machine
+# make matrix   run all of these on Debian 12, 13 and sid, each in a chroot: as root; see MATRIX=--help
 # make bench    measure our helper and QEMU's side by side, as root; then make html shows the figures
 # make fuzz     feed random bytes to what reads other people's: SECONDS=60 each, or RUNS=…; TARGET=…
 # make soak     have many clients use a helper while faults are injected: SECONDS=60 CLIENTS=64
@@ -61,6 +62,9 @@ test: $(BIN)/.installed
 lab: html $(BIN)/.installed-lab
 	$(BIN)/python tests/lab/run.py $(LAB)
 
+matrix:
+	$(PYTHON) tests/matrix/run.py $(MATRIX)
+
 bench: $(BIN)/.installed
 	$(BIN)/python tests/bench/run.py $(BENCH)
 
@@ -99,4 +103,4 @@ $(BIN)/.installed-%: $(BIN)/.installed
 	@touch $@
 
 .NOTPARALLEL: # the builds share build/doctrees
-.PHONY: manual html man doctest help test lab bench fuzz soak lint clean
+.PHONY: manual html man doctest test lab matrix bench fuzz soak lint clean

@@ -14,6 +14,7 @@ from examined import OURS, Examine, Start, not_root
 from qemu_pr.cli.qemu_pr import main
 from qemu_pr.doctor.helper import answers
 from qemu_pr.doctor.host import Host
+from qemu_user import options_to_become
 from requirements import require, unavailable
 
 ROOT = os.geteuid() == 0
@@ -237,7 +238,7 @@ def test_a_guest_that_may_not_connect_again(
 ) -> None:
     helper()
     os.chmod(path, 0o777)
-    guest(*reserved_disk, "-runas", "nobody")
+    guest(*reserved_disk, *options_to_become("nobody"))
     os.chmod(path, 0o750)
 
     check, what, advice = the_only(examine(), status=2)

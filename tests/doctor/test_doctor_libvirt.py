@@ -64,6 +64,47 @@ def test_the_default_is_named_as_such(etc: Path) -> None:
     assert result.subject.endswith("pr_helper = /usr/bin/qemu-pr-helper, the default")
 
 
+def test_the_installed_file_shows_the_default_in_a_comment(etc: Path) -> None:
+    (result,) = helper(write_conf(etc, '#pr_helper = "/bin/true"\n'))
+
+    assert result.outcome is Outcome.OK
+    assert result.subject.endswith("pr_helper = /bin/true, the default")
+
+
+def test_a_helper_with_a_name_is_looked_for_where_a_service_finds_programs(etc: Path) -> None:
+    (result,) = helper(write_conf(etc, 'pr_helper = "true"\n'))
+
+    assert result.outcome is Outcome.OK
+    assert result.subject.endswith("pr_helper = true")
+
+
+def test_a_helper_with_a_name_that_is_nowhere(etc: Path) -> None:
+    (result,) = helper(write_conf(etc, 'pr_helper = "no-such-helper"\n'))
+
+    assert result.outcome is Outcome.WARNING
+    assert result.what.startswith("it is not there, so libvirt starts no guest")
+
+
+@pytest.mark.parametrize(
+    ("socket", "daemon"),
+    [("/run/libvirt/virtqemud-sock", "virtqemud"), ("/run/libvirt/libvirt-sock", "libvirtd")],
+)
+def test_advice_names_the_daemon_that_reads_the_file(
+    etc: Path, tmp_path: Path, socket: str, daemon: str
+) -> None:
+    sockets = tmp_path / "proc/net/unix"
+    sockets.parent.mkdir(parents=True)
+    sockets.write_text(
+        "Num       RefCount Protocol Flags    Type St Inode Path\n"
+        f"0000000000000000: 00000002 00000000 00010000 0001 01 12345 {socket}\n"
+    )
+    (etc / "libvirt/qemu.conf").write_text('pr_helper = "/nosuch"\n')
+
+    (result,) = helper(Host(etc=etc, sys=etc, proc=tmp_path / "proc"))
+
+    assert result.advice.endswith(f"and restart {daemon}")
+
+
 def test_a_helper_built_without_multipath(etc: Path) -> None:
     directory = etc / "block/dm-0/dm"
     directory.mkdir(parents=True)

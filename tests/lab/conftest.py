@@ -64,7 +64,7 @@ def clean(hosts: list[Host]) -> None:
     _until_good([*out, "--register-ignore", first])
     _until_good([*out, "--clear", first])
     for host in hosts:
-        _until_good(["sg_turs", host.generic])
+        _until_good(["sg_persist", "--no-inquiry", "--in", "--read-keys", host.generic])
 
 
 @pytest.fixture(scope="session")

@@ -55,9 +55,11 @@ class Result:
 class Shell:
     """A shell in a guest, at the other end of a serial port."""
 
-    def __init__(self, serial: socket.socket) -> None:
+    def __init__(self, serial: socket.socket, *, boots: bool = True) -> None:
+        """Wait for the shell, if the guest boots; one that is to migrate here has it already."""
         self._serial = serial
-        self._receive_until("ready\n", BOOT_SECONDS, "the guest to boot")
+        if boots:
+            self._receive_until("ready\n", BOOT_SECONDS)
 
     def run(self, command: str, seconds: float = PATIENCE) -> Result:
         """Run one line of shell in the guest.
@@ -99,8 +101,8 @@ def reserve(guest: Shell, disk: str = "/dev/sda") -> None:
 class Guest(Shell):
     """A guest that a command line started: its shell, and QEMU's monitor."""
 
-    def __init__(self, serial: socket.socket, monitor: Path) -> None:
-        super().__init__(serial)
+    def __init__(self, serial: socket.socket, monitor: Path, *, boots: bool = True) -> None:
+        super().__init__(serial, boots=boots)
         self.monitor = Monitor(monitor)
 
 
@@ -114,6 +116,19 @@ def boot(command_line: str, initramfs: Path, directory: Path) -> AbstractContext
         directory: Where to put the logs of QEMU and of the guest's kernel.
     """
     return booted(lambda: _started(command_line, initramfs, directory))
+
+
+def await_migration(
+    command_line: str, initramfs: Path, directory: Path
+) -> AbstractContextManager[Guest]:
+    """Run a QEMU that waits for a guest which another one migrates, for the length of a `with`.
+
+    Args:
+        command_line: As for `boot`, with ``-incoming``.
+        initramfs: As for `boot`.
+        directory: As for `boot`.
+    """
+    return _started(command_line, initramfs, directory, boots=False)
 
 
 @contextmanager
@@ -152,7 +167,9 @@ def serial_listener(path: str) -> Iterator[socket.socket]:
 
 
 @contextmanager
-def _started(command_line: str, initramfs: Path, directory: Path) -> Iterator[Guest]:
+def _started(
+    command_line: str, initramfs: Path, directory: Path, *, boots: bool = True
+) -> Iterator[Guest]:
     log = directory / "qemu.log"
     with (
         tempfile.TemporaryDirectory() as scratch,
@@ -178,7 +195,7 @@ def _started(command_line: str, initramfs: Path, directory: Path) -> Iterator[Gu
 
         try:
             with wait_for(serial_port, "QEMU to start") as serial:
-                yield Guest(serial, Path(scratch, "monitor"))
+                yield Guest(serial, Path(scratch, "monitor"), boots=boots)
         finally:
             qemu.kill()
             qemu.wait()

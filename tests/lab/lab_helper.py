@@ -77,9 +77,14 @@ class Helper:
 
     def listens(self) -> bool:
         """Tell whether it takes connections."""
-        with contextlib.suppress(OSError), Client(self.socket):
-            return True
-        return False
+        return listens(self.socket)
+
+
+def listens(path: str) -> bool:
+    """Tell whether a helper takes connections on a socket."""
+    with contextlib.suppress(OSError), Client(path):
+        return True
+    return False
 
 
 StartHelper = Callable[[str, str], Helper]

@@ -84,6 +84,18 @@ def libvirt_helper() -> str:
     return line
 
 
+def commands_of_a_migration() -> list[str]:
+    """Give the commands with which the page about live migration moves a reservation by hand."""
+    program = "$ qemu-pr persist --socket $PWD/destination.sock --out "
+    return [
+        line.removeprefix("$ ")
+        for page in _pages()
+        for block in page.found
+        for line in block.splitlines()
+        if line.startswith(program)
+    ]
+
+
 def transcripts(place: str) -> list[str]:
     """Give the transcripts that the manual leaves to the lab.
 

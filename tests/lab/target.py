@@ -65,8 +65,13 @@ def create_disk(name: str, hosts: int, first: int = 1) -> SharedDisk:
     (backstore / "control").write_text(f"fd_dev_name={BACKING_FILES / name},fd_dev_size={SIZE}")
     (backstore / "wwn/vpd_unit_serial").write_text(name)
     (backstore / "enable").write_text("1")
-    numbers = range(first, first + hosts)
-    return SharedDisk(name, [_connect(f"naa.600140500000{n:04}", backstore) for n in numbers])
+    return SharedDisk(
+        name,
+        [
+            _connect(f"naa.600140500000{first + number:04}", backstore, port=number + 1)
+            for number in range(hosts)
+        ],
+    )
 
 
 def _backstore(name: str) -> Path:
@@ -77,9 +82,11 @@ def _target_port_group(initiator: str) -> Path:
     return CONFIGFS / "loopback" / initiator.replace("naa.60014050", "naa.60014051") / "tpgt_1"
 
 
-def _connect(initiator: str, backstore: Path) -> Host:
+def _connect(initiator: str, backstore: Path, port: int) -> Host:
     group = _target_port_group(initiator)
     group.mkdir(parents=True)
+    if (group / "rtpi").exists():  # Linux 6.1 counts by itself, and later ones give all of them 0
+        (group / "rtpi").write_text(f"{port}\n")
     (group / "nexus").write_text(initiator)
     (group / "lun/lun_0").mkdir()
     (group / "lun/lun_0/backstore").symlink_to(backstore)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from doctor import FAILURE, HEALTHY, SOCKET, WARNING, examine, the_only
-from lab_helper import PROGRAMS, Helper, StartHelper
+from lab_helper import PROGRAMS, Helper, StartHelper, listens
+from qemu_user import options_to_become
 from target import CONFIGFS, Host, create_disk
 from waiting import wait_for
 
@@ -83,7 +84,7 @@ def test_3_a_helper_without_cap_sys_rawio(hosts: list[Host]) -> None:
     socket = "/run/weak.sock"
     setpriv = ["setpriv", "--inh-caps=-sys_rawio", "--bounding-set=-sys_rawio"]
     helper = subprocess.Popen([*setpriv, PROGRAMS["ours"], "-k", socket])
-    wait_for(Path(socket).exists, socket)
+    wait_for(lambda: listens(socket), socket)
 
     found = examine(hosts[0].disk, socket=socket)
 
@@ -94,7 +95,7 @@ def test_3_a_helper_without_cap_sys_rawio(hosts: list[Host]) -> None:
 
 
 def test_4_a_guest_may_not_connect_to_the_socket(hosts: list[Host], ours: Helper) -> None:
-    with guest(hosts[0].disk, "scsi-block", "-runas", "nobody"):
+    with guest(hosts[0].disk, "scsi-block", *options_to_become("nobody")):
         said = the_only(examine(hosts[0].disk), FAILURE, "permissions")
 
     assert f"which may not connect: {SOCKET} does not let it" in said

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from guest import BootGuest
-from lab_helper import PROGRAMS, Helper, StartHelper
+from lab_helper import PROGRAMS, Helper, StartHelper, listens
 from manual import command_lines, transcripts
 from multipathd import Map, multipath_map
 from qemu_pr.scsi.parameter_lists import ParameterList, RegisterAndMoveParameterList
@@ -108,7 +108,7 @@ def _helper_without_the_library(directory: Path) -> Iterator[tuple[str, Path]]:
     command = f"mount --bind /dev/null $(realpath {library}); exec {OURS_PROGRAM} -k {socket}"
     with log.open("wb") as file:
         process = subprocess.Popen(["unshare", "--mount", "sh", "-c", command], stderr=file)
-    wait_for(Path(socket).exists, lambda: f"the helper to listen: {log.read_text()}")
+    wait_for(lambda: listens(socket), f"the helper to listen; see {log}")
     yield socket, log
     process.terminate()
     process.wait()
@@ -160,6 +160,19 @@ def test_a_map_preempts_and_releases(the_map: Map, client: Client, other_host: H
 
     assert not is_reserved(client, other_host)
     assert keys(client, other_host) == [OURS, OURS]
+
+
+def test_a_map_that_preempts_its_own_key_stays_registered_on_every_path(
+    the_map: Map, client: Client, other_host: Host
+) -> None:
+    assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
+    assert out(client, the_map.node, RESERVE, OURS, type_=REGISTRANTS_ONLY) == GOOD
+
+    assert out(client, the_map.node, PREEMPT, OURS, OURS, REGISTRANTS_ONLY) == GOOD
+
+    assert keys(client, other_host) == [OURS, OURS]
+    assert is_reserved(client, other_host)
+    assert write(the_map.node)
 
 
 def test_a_registration_for_other_ports_reaches_them_and_all_paths(

@@ -1,4 +1,4 @@
-"""Where ``qemu-pr persist`` differs from sg_persist 1.46 on purpose, both sides shown.
+"""Where ``qemu-pr persist`` differs from sg_persist 1.46 and 1.48 on purpose, both sides shown.
 
 What sg_persist does here is a fault, or undefined: it reads beyond its buffer. If a later release
 does better, the test that shows it fails, and the difference can go.
@@ -74,13 +74,20 @@ def test_a_disk_that_cannot_be_opened_is_status_15_as_documented(
         ("-o -I -S 1fffffffffffffffff", b"\xff" * 8),  # the largest key
         ("-o -I -S -1", b"\xff" * 8),
         ("-o -I -S 12z4", bytes(7) + b"\x12"),
-        ("-o -I -S 0x", bytes(8)),
     ],
 )
 def test_keys_that_are_no_numbers_are_refused(bench: Bench, line: str, sent: bytes) -> None:
     theirs, ours = bench.both(GOOD, words(line))
 
     assert [received.data_out[8:16] for received in theirs.received] == [sent]
+    assert (ours.status, ours.received) == (1, ())
+
+
+def test_a_prefix_without_digits_is_no_key(bench: Bench) -> None:
+    theirs, ours = bench.both(GOOD, words("-o -I -S 0x"))
+
+    # The C library of Debian sid refuses it, and those before took it for 0.
+    assert [received.data_out[8:16] for received in theirs.received] in ([], [bytes(8)])
     assert (ours.status, ours.received) == (1, ())
 
 

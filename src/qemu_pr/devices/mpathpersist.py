@@ -18,6 +18,9 @@ from qemu_pr.scsi.status import GOOD, RESERVATION_CONFLICT, Completion
 
 SONAME = "libmpathpersist.so.0"
 
+INSTALL = "apt-get install multipath-tools, or dnf install device-mapper-multipath"
+"""What brings the library, on Debian and its like, and on Fedora and RHEL."""
+
 _VERBOSITY = 1  # errors, and paths that are left out
 _NOISY = 0  # no dump of parameter lists
 
@@ -130,9 +133,7 @@ def load() -> Library:
         library = ctypes.CDLL(SONAME)
         initialize = library.libmpathpersist_init
     except OSError as error:
-        raise DeviceError(
-            f"a multipath map needs libmpathpersist: {error}; apt-get install multipath-tools"
-        ) from None
+        raise DeviceError(f"a multipath map needs libmpathpersist: {error}; {INSTALL}") from None
     except AttributeError:
         raise DeviceError(
             f"a multipath map needs a newer {SONAME}, one that has libmpathpersist_init:"

@@ -8,7 +8,7 @@ less than a guest may expect, or harm, commands go to the kernel and the paths t
   STATUS of more than 30 registrations writes past its buffers.
 - RELEASE: after one that names another type than the reservation's, the library (0.9.4) takes the
   holding path for lost, and clears the registrations of every host to get rid of it.
-- REGISTER with SPEC_I_PT, REGISTER AND MOVE: see there.
+- REGISTER with SPEC_I_PT, REGISTER AND MOVE, PREEMPT of the map's own key: see there.
 
 A command may block for long here, or crash with the library: see `qemu_pr.devices.isolated`.
 """
@@ -33,7 +33,12 @@ from qemu_pr.scsi.commands import (
     PersistentReserveOut,
 )
 from qemu_pr.scsi.errors import MalformedError
-from qemu_pr.scsi.parameter_data import ReadReservation, ReportCapabilities, Reservation
+from qemu_pr.scsi.parameter_data import (
+    ReadKeys,
+    ReadReservation,
+    ReportCapabilities,
+    Reservation,
+)
 from qemu_pr.scsi.parameter_lists import (
     BASIC_SIZE,
     ParameterList,
@@ -44,7 +49,7 @@ from qemu_pr.scsi.sense import Sense
 from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.status import GOOD, RESERVATION_CONFLICT, Completion
 
-_ALLOCATION_LENGTH = 24  # of the answers that are read here
+_ALLOCATION_LENGTH = 8192  # of the answers that are read here: keys have most
 
 # Flags of parameter lists, and the bytes they are in (SPC-4, 6.16.3 and 6.16.4).
 _APTPL, _SPEC_I_PT, _FLAGS_BYTE = 0x01, 0x08, 20
@@ -106,7 +111,7 @@ def _objection(command: PersistentReserveOut, data_out: bytes) -> Completion | N
 def _on_some_path(
     library: Library, fd: int, command: PersistentReserveOut, data_out: bytes
 ) -> Completion:
-    """CLEAR, PREEMPT: what one path does counts for all of them.
+    """CLEAR, RESERVE, PREEMPT: what one path does counts for all of them.
 
     The library is asked first, because multipathd has to know. Release 0.9.4 reports success if
     there is no path; so it is asked again. Before 0.10.0 it overlooks a reservation_key in the
@@ -117,6 +122,20 @@ def _on_some_path(
     except NoReservationKeyError:
         return _on_one_path(fd, _encode(command), data_out)
     return FAILED if completion == GOOD and not library.has_path(fd) else completion
+
+
+def _preempt(
+    library: Library, fd: int, command: PersistentReserveOut, data_out: bytes
+) -> Completion:
+    """PREEMPT, which leaves whoever sends it registered, whatever key it names (SPC-4, 5.12.11).
+
+    If it names the map's own key, the disk unregisters all paths but the one that sent it, and the
+    library leaves it at that before release 0.13.
+    """
+    completion = _on_some_path(library, fd, command, data_out)
+    if completion == GOOD and data_out[:8] == data_out[8:16]:
+        _register_all_paths_again(library, fd, data_out[:8])
+    return completion
 
 
 def _register(
@@ -184,17 +203,27 @@ def _release_for_a_lost_path(
     they are registered again afterwards. No other host is concerned.
     """
     take_over = replace(command, service_action=OutServiceAction.PREEMPT)
-    own_key = data_out[:8] * 2 + bytes(8)
+    own_key = data_out[:8]
     completion = FAILED
     for path in _paths(fd):
-        completion = _on_this_path(path, _encode(take_over), own_key)
+        completion = _on_this_path(path, _encode(take_over), own_key * 2 + bytes(8))
         if completion == GOOD:
             completion = _on_this_path(path, _encode(command), data_out)
-            again = bytearray(own_key)
-            again[_FLAGS_BYTE] = _APTPL if _is_aptpl_active(fd) else 0
-            library.persistent_reserve_out(fd, _REGISTER_EVERYWHERE, bytes(again))
+            _register_all_paths_again(library, fd, own_key)
             break
     return completion
+
+
+def _register_all_paths_again(library: Library, fd: int, key: bytes) -> None:
+    """Register the paths that lost a key, unless another host has removed all of it meanwhile."""
+    try:
+        keys = ReadKeys.decode(_read(fd, InServiceAction.READ_KEYS)).keys
+    except MalformedError:  # it did not end with GOOD
+        return
+    if int.from_bytes(key, "big") in keys:
+        parameter_list = bytearray(key * 2 + bytes(8))
+        parameter_list[_FLAGS_BYTE] = _APTPL if _is_aptpl_active(fd) else 0
+        library.persistent_reserve_out(fd, _REGISTER_EVERYWHERE, bytes(parameter_list))
 
 
 def _register_and_move(
@@ -214,8 +243,8 @@ _CARRY_OUT: dict[int, Callable[[Library, int, PersistentReserveOut, bytes], Comp
     OutServiceAction.RESERVE: _reserve,
     OutServiceAction.RELEASE: _release,
     OutServiceAction.CLEAR: _on_some_path,
-    OutServiceAction.PREEMPT: _on_some_path,
-    OutServiceAction.PREEMPT_AND_ABORT: _on_some_path,
+    OutServiceAction.PREEMPT: _preempt,
+    OutServiceAction.PREEMPT_AND_ABORT: _preempt,
     OutServiceAction.REGISTER_AND_IGNORE_EXISTING_KEY: _register,
     OutServiceAction.REGISTER_AND_MOVE: _register_and_move,
 }

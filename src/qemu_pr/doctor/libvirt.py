@@ -2,16 +2,21 @@
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.doctor.check import Result, ok, unknown, warning
-from qemu_pr.doctor.host import Host
+from qemu_pr.doctor.host import Host, listening
 from qemu_pr.lint.check import check
 
-_PR_HELPER = re.compile(r"^[ \t]*pr_helper[ \t]*=[ \t]*\"(?P<path>[^\"\n]*)\"", re.MULTILINE)
+_PR_HELPER = re.compile(r"^[ \t]*pr_helper[ \t]*=[ \t]*\"([^\"\n]*)\"", re.MULTILINE)
+# The file that is installed shows the default: a path, or from libvirt 11 on a name.
+_PR_HELPER_DEFAULT = re.compile(r"^#pr_helper = \"([^\"\n]*)\"", re.MULTILINE)
 _DEFAULT = "/usr/bin/qemu-pr-helper"
+_SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # systemd's, for services
+_MODULAR_SOCKET = "/run/libvirt/virtqemud-sock"
 _LIBRARY = b"libmpathpersist"
 _NOBODY_STARTS = "so libvirt starts no guest that has <reservations managed='yes'>"
 
@@ -25,23 +30,31 @@ def helper(host: Host) -> Iterator[Result]:
     """Look at the helper that libvirt starts for managed reservations."""
     file = _configuration(host)
     try:
-        found = _PR_HELPER.findall(file.read_text(errors="surrogateescape"))
+        text = file.read_text(errors="surrogateescape")
     except OSError as error:
         yield unknown(str(file), f"cannot read it: {error.strerror}", "run as root")
         return
-    path = found[-1] if found else _DEFAULT
-    subject = f"{file}: pr_helper = {path}" + ("" if found else ", the default")
-    program = host.file(path)
-    if not os.access(program, os.X_OK) or os.path.isdir(program):
-        why = "no program" if os.path.exists(program) else "not there"
-        advice = f"set pr_helper in {file} to the path of qemu-pr-helper, and restart libvirtd"
+    found = _PR_HELPER.findall(text)
+    name = [_DEFAULT, *_PR_HELPER_DEFAULT.findall(text), *found][-1]
+    path = name if "/" in name else shutil.which(name, path=_SEARCH) or name
+    subject = f"{file}: pr_helper = {name}" + ("" if found else ", the default")
+    restart = f"and restart {_daemon(host)}"
+    if not os.access(path, os.X_OK) or os.path.isdir(path):
+        why = "no program" if os.path.exists(path) else "not there"
+        advice = f"set pr_helper in {file} to the path of qemu-pr-helper, {restart}"
         yield warning(subject, f"it is {why}, {_NOBODY_STARTS}", advice)
     elif host.maps and not _reaches_all_paths(program):
         what = "it was built without multipath, and registers one path of a map"
-        advice = f"set pr_helper in {file} to this package's qemu-pr-helper, and restart libvirtd"
+        advice = f"set pr_helper in {file} to this package's qemu-pr-helper, {restart}"
         yield warning(subject, what, advice)
     else:
         yield ok(subject, "libvirt can start it")
+
+
+def _daemon(host: Host) -> str:
+    """Name the service that reads qemu.conf: of libvirt's modular daemons, or the one for all."""
+    modular = any(one.is_at(_MODULAR_SOCKET) for one in listening(host.proc))
+    return "virtqemud" if modular else "libvirtd"
 
 
 def _reaches_all_paths(path: str) -> bool:

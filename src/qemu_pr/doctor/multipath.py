@@ -8,16 +8,17 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from qemu_pr.devices.mpathpersist import SONAME
+from qemu_pr.devices.mpathpersist import INSTALL, SONAME
 from qemu_pr.doctor.check import Outcome, Result, failure, ok, unknown, warning
 from qemu_pr.doctor.host import Host
 from qemu_pr.multipath_conf import this_host
 from qemu_pr.multipath_conf.check import Surroundings, check
 from qemu_pr.multipath_conf.configuration import Configuration
 
-_INSTALL = "apt-get install multipath-tools"
 _PACKAGE = "multipath-tools"
 _WRITE_ONE = f"put what 'qemu-pr multipath-conf --defaults' prints into {this_host.PATH}"
+# A distribution may keep a release's number and mend its faults.
+_OR_MENDED = "unless your distribution's changelog says that it has mended this"
 _RELEASE = re.compile(r"multipath-tools v(\d+)\.(\d+)\.(\d+)")
 _PATIENCE = 10.0  # seconds; multipath prints its release at once
 
@@ -40,7 +41,7 @@ def library_can_be_found(host: Host) -> bool:
 def library(_host: Host) -> Iterator[Result]:
     """Look for libmpathpersist."""
     if reason := library_is_missing():
-        yield failure(SONAME, f"no helper can register all paths of a map: {reason}", _INSTALL)
+        yield failure(SONAME, f"no helper can register all paths of a map: {reason}", INSTALL)
     else:
         yield ok(SONAME, "it is there")
 
@@ -153,12 +154,12 @@ def release(host: Host) -> Iterator[Result]:
     """Compare the release of multipath-tools with the faults that are known."""
     found = installed_release()
     if found is None:
-        yield unknown(_PACKAGE, "'multipath -h' does not tell its release", _INSTALL)
+        yield unknown(_PACKAGE, "'multipath -h' does not tell its release", INSTALL)
         return
     subject = f"{_PACKAGE} {'.'.join(map(str, found))}"
     faults = faults_of(found, host.multipathd)
     for one in faults:
-        yield warning(subject, one.what, one.advice)
+        yield warning(subject, one.what, f"{one.advice}, {_OR_MENDED}")
     if not faults:
         yield ok(subject, "no known fault matters here")
 

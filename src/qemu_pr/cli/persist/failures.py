@@ -1,6 +1,7 @@
 """What a command that failed says to its operator: exit status, reason, and what to do about it.
 
-The exit statuses are those of sg3_utils, so that scripts written for sg_persist stay right.
+The exit statuses are those of sg3_utils 1.48, so that scripts written for sg_persist stay right.
+Releases before it know 12, 13 and 19 as 2, 2 and 5.
 """
 
 from dataclasses import dataclass
@@ -88,10 +89,16 @@ def _explain_sense(
 
 def _sense_exit_status(sense: Sense) -> int:
     match sense.key, sense.asc, sense.ascq:
+        case SenseKey.NOT_READY, 0x04, 0x0B:
+            return 12
+        case SenseKey.NOT_READY, 0x04, 0x0C:
+            return 13
         case SenseKey.ILLEGAL_REQUEST, 0x20, 0x00:
             return 9
         case SenseKey.ILLEGAL_REQUEST, 0x21, 0x00:
             return 22
+        case SenseKey.ILLEGAL_REQUEST, 0x26, 0x00:
+            return 19
         case SenseKey.ABORTED_COMMAND, 0x10, _:
             return 40
         case key, _, _:
@@ -153,8 +160,12 @@ _KEY_ADVICE: dict[int, str] = {
     SenseKey.ABORTED_COMMAND: _AGAIN,
 }
 
+_OTHER_PATH = "the disk takes no command through this port: use another path, or the multipath map"
+
 _CODE_ADVICE: dict[tuple[int, int, int], str] = {
-    NO_DISK: (
+    (SenseKey.NOT_READY, 0x04, 0x0B): _OTHER_PATH,
+    (SenseKey.NOT_READY, 0x04, 0x0C): _OTHER_PATH,
+    (SenseKey.ABORTED_COMMAND, 0x00, 0x06): (
         "the helper cannot send SCSI commands to it: it is no SCSI disk "
         "(a regular file needs qemu-pr-helper --simulate)"
     ),
