@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
+from qemu_pr.devices import Device
 from qemu_pr.protocol import CDB_SIZE, HANDSHAKE, ProtocolError, ReplyReader, Request
 from qemu_pr.scsi.sense import LOGICAL_UNIT_COMMUNICATION_FAILURE
 from qemu_pr.scsi.status import Completion
@@ -32,7 +33,7 @@ class ConnectError(OSError):
         return f"Failed to connect to '{self.filename}': {self.strerror}"
 
 
-class PRManagerHelper:
+class PRManagerHelper(Device):
     """A connection to a helper, as an object of QEMU's class ``pr-manager-helper`` has it.
 
     Any number of threads may use it; it carries out one command at a time. It is a context manager

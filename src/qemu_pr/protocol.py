@@ -20,18 +20,12 @@ that its message was read for, and nothing has to be buffered or put back.
 Source: docs/interop/pr-helper.rst of QEMU, and what Debian's qemu-pr-helper 7.2 does.
 """
 
-from __future__ import annotations
-
 import struct
+from collections.abc import Callable
 
-from qemu_pr.scsi import codes
-from qemu_pr.scsi.codes import PERSISTENT_RESERVE_IN, PERSISTENT_RESERVE_OUT
-from qemu_pr.scsi.completion import Completion
+from qemu_pr.scsi.opcodes import PERSISTENT_RESERVE_IN, PERSISTENT_RESERVE_OUT
+from qemu_pr.scsi.status import Completion, Status
 from qemu_pr.value import Value
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 HANDSHAKE = bytes(4)
 CDB_SIZE = 16
@@ -92,7 +86,7 @@ def encode_reply(cdb: bytes, completion: Completion) -> bytes:
         completion: What the device answered; of its sense data the first 96 bytes are sent.
     """
     data = b""
-    if completion.status == codes.GOOD and cdb[0] == PERSISTENT_RESERVE_IN:
+    if completion.status == Status.GOOD and cdb[0] == PERSISTENT_RESERVE_IN:
         data = completion.data[: _data_size(cdb)]
     return _REPLY_HEAD.pack(completion.status, len(data), completion.sense) + data
 
@@ -126,9 +120,12 @@ class RequestReader(_PartReader):
     """The helper's side: turns what a client sends into requests.
 
     Read at most `wanted` bytes from the socket, feed them, carry out the request that comes back.
+    What a client sends next is in one of three states, and this is all there is to them::
 
-    Args:
-        after_handshake: Whether the handshake is over.
+        handshake        4 bytes                         -> CDB
+        CDB              16 bytes and one descriptor     -> CDB, with a request
+                         the same, of an OUT with more   -> parameter list
+        parameter list   as many bytes as the CDB says   -> CDB, with a request
 
     Attributes:
         takes_descriptor: Whether a descriptor that comes with the wanted bytes belongs to a
@@ -139,15 +136,13 @@ class RequestReader(_PartReader):
 
     __slots__ = ("_cdb", "_complete", "_descriptors", "is_idle", "takes_descriptor")
 
-    def __init__(self, *, after_handshake: bool = False) -> None:
+    def __init__(self) -> None:
         super().__init__(len(HANDSHAKE))
         self.takes_descriptor = False
+        self.is_idle = False
         self._complete: Callable[[RequestReader, bytes], Request | None] = RequestReader._handshake
         self._descriptors = 0
         self._cdb = b""
-        self.is_idle = False
-        if after_handshake:
-            self._expect_cdb()
 
     def feed(self, data: bytes, descriptors: int = 0) -> Request | None:
         """Take bytes from the socket.
@@ -233,11 +228,11 @@ class ReplyReader(_PartReader):
         status, size, sense = _REPLY_HEAD.unpack(part)
         if not 0 <= status <= 0xFF:
             raise ProtocolError(f"the helper answers with status {status}, which is not one byte")
-        returns_data = self._request.cdb[0] == PERSISTENT_RESERVE_IN and status == codes.GOOD
+        returns_data = self._request.cdb[0] == PERSISTENT_RESERVE_IN and status == Status.GOOD
         most = self._request.data_size if returns_data else 0
         if not 0 <= size <= most:
             raise ProtocolError(f"the helper returns {size} bytes of data; at most {most} fit")
-        self._head = Completion(status, sense if status == codes.CHECK_CONDITION else b"")
+        self._head = Completion(status, sense if status == Status.CHECK_CONDITION else b"")
         if not size:
             return self._head
         self.wanted = size

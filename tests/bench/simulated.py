@@ -21,9 +21,8 @@ from qemu_pr.scsi.commands import (
     PersistentReserveOut,
     ReservationType,
 )
-from qemu_pr.scsi.completion import Completion
 from qemu_pr.scsi.parameter_lists import ParameterList
-from qemu_pr.scsi.status import Status
+from qemu_pr.scsi.status import Completion, Status
 from qemu_pr.scsi.transport_ids import SASTransportID
 
 REGISTRANTS = (2, 100, 10_000)

@@ -5,8 +5,8 @@ from enum import IntEnum
 from typing import ClassVar
 
 from qemu_pr.scsi import fields
-from qemu_pr.scsi.codes import PERSISTENT_RESERVE_IN, PERSISTENT_RESERVE_OUT
 from qemu_pr.scsi.errors import MalformedError
+from qemu_pr.scsi.opcodes import PERSISTENT_RESERVE_IN, PERSISTENT_RESERVE_OUT
 
 __all__ = [
     "CDB_SIZE",

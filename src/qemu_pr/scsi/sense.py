@@ -1,7 +1,5 @@
 """Sense data: why a command ended with CHECK CONDITION (SPC-4, 4.5)."""
 
-from __future__ import annotations
-
 from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.value import Value
 
@@ -43,7 +41,7 @@ class Sense(Value):
         return bytes((response_code, self.key, self.asc, self.ascq, 0, 0, 0, 0))
 
     @classmethod
-    def decode(cls, data: bytes) -> Sense:
+    def decode(cls, data: bytes) -> "Sense":
         """Read key, code and qualifier from sense data of either format.
 
         Args:
