@@ -177,3 +177,24 @@ def reason_of_failure(device, disk):
     with pytest.raises(DeviceError) as caught:
         device.execute(disk, CDB, b"")
     return str(caught.value)
+
+
+def test_a_device_that_cannot_be_loaded_refuses_each_command_with_the_reason(disk):
+    device = Isolated(lambda: fail(ImportError("no module")), lambda: None)
+
+    assert {reason_of_failure(device, disk) for _ in range(3)} == {
+        "what carries this out cannot be loaded: ImportError('no module'); reinstall it"
+    }
+
+
+def test_it_is_loaded_before_privileges_are_given_up(disk, tmp_path):
+    order = tmp_path / "order"
+
+    def note(word):
+        with order.open("a") as file:
+            file.write(word)
+        return Repeats()
+
+    Isolated(lambda: note("load "), lambda: note("prepare")).execute(disk, CDB, b"")
+
+    assert order.read_text() == "load prepare"

@@ -1,5 +1,6 @@
 """Commands through SG_IO: what the kernel's answers are translated to."""
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -160,3 +161,31 @@ def test_a_driver_timeout_is_busy():
 
 def test_a_driver_that_notes_sense_makes_it_check_condition():
     assert codes(completion(0, DEVICE_SENSE, 0, 0x08, b"data")) == "05/26/00"
+
+
+@pytest.mark.parametrize("sense", [b"", bytes(18)], ids=["none", "claimed, and not written"])
+def test_a_driver_that_notes_sense_without_any_leaves_it_good(sense):
+    assert completion(0, sense, 0, 0x08, b"data") == Completion(Status.GOOD, data=b"data")
+
+
+def test_check_condition_with_sense_that_was_not_written_gets_some():
+    assert codes(completion(2, bytes(18), 0, 0, b"")) == "0B/00/06"
+
+
+def test_no_client_sees_the_sense_of_the_command_before(monkeypatch):
+    """A device says of each command that it wrote sense data, and does so for the first alone."""
+    answers = iter((DEVICE_SENSE, b""))
+
+    def ioctl(_fd: int, _request: int, header: bytearray) -> int:
+        fields = list(sg_io._HEADER.unpack(header))
+        sense, address = next(answers), fields[8]
+        ctypes.memmove(address, sense, len(sense))
+        fields[13], fields[16] = 2, len(DEVICE_SENSE)  # status, and how much sense data
+        header[:] = sg_io._HEADER.pack(*fields)
+        return 0
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    disk = ScsiDisk()
+
+    assert codes(disk.execute(0, IN, b"")) == "05/26/00"
+    assert codes(disk.execute(0, IN, b"")) == "0B/00/06"

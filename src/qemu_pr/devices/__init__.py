@@ -1,25 +1,17 @@
 """Where a command is carried out: one module a kind of device."""
 
-from __future__ import annotations
-
-from qemu_pr.scsi.completion import Completion
 from qemu_pr.scsi.sense import LOGICAL_UNIT_COMMUNICATION_FAILURE
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Protocol
-else:
-    Protocol = object  # typing takes as long to import as all that the helper needs
+from qemu_pr.scsi.status import Completion
 
 FAILED = Completion.check_condition(LOGICAL_UNIT_COMMUNICATION_FAILURE)
 """What to tell a client of a command that came to nothing, for a reason that is not the disk's."""
 
 
-class Device(Protocol):
+class Device:
     """A place where PERSISTENT RESERVE commands are carried out."""
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
-        """Carry out one command on an open file.
+        """Carry out one command on an open file. Called by many threads at once.
 
         Args:
             fd: The descriptor that the client passed; the caller closes it.
@@ -32,6 +24,7 @@ class Device(Protocol):
         Raises:
             DeviceError: It could not be carried out, for a reason that belongs into a log.
         """
+        raise NotImplementedError
 
 
 class DeviceError(Exception):

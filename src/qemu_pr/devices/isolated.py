@@ -2,7 +2,7 @@
 
 A process that serves many clients has threads, and has given up privileges; neither is good to
 fork from. So `Isolated` forks once, early: a process that does nothing but fork again, for every
-command. It imports what the device needs when the first command comes.
+command.
 
     a thread of the helper  --fd, CDB, data, socket-->  the forking process  --fork-->  one command
                             <--------------------- completion ----------------------
@@ -11,38 +11,31 @@ A command that takes too long is given up; its process ends as soon as the kerne
 then no other command is sent to the same disk, so stuck processes do not pile up.
 """
 
-from __future__ import annotations
-
-import _socket as socket  # without enum, as below
 import os
 import select
+import socket
 import stat
 import struct
 import time
 from _thread import allocate_lock
+from collections.abc import Callable
 
-from qemu_pr.devices import FAILED, DeviceError
-from qemu_pr.forked import end_with
-from qemu_pr.protocol import CDB_SIZE, MAX_DATA_SIZE
-from qemu_pr.scsi.completion import Completion
+from qemu_pr.devices import Device, DeviceError
+from qemu_pr.forked import fork
 from qemu_pr.scsi.sense import COMMAND_TIMEOUT_DURING_PROCESSING
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import signal
-    from collections.abc import Callable
-
-    from qemu_pr.devices import Device
-else:
-    import _signal as signal
+from qemu_pr.scsi.status import Completion
 
 LIMIT = 30
 """Seconds that a command may take, as long as an ordinary disk has."""
 
-_REPLY = struct.Struct("!III")  # status, size of the sense data, size of the data; a reason follows
-_ANCILLARY_SIZE = socket.CMSG_SPACE(struct.calcsize("2i"))
-_MESSAGE_SIZE_MAX = CDB_SIZE + MAX_DATA_SIZE
+REPLY = struct.Struct("!III")
+"""Status, size of the sense data, size of the data; then these, and a reason for the log."""
+
 _GIVEN_UP = Completion.check_condition(COMMAND_TIMEOUT_DURING_PROCESSING)
+
+
+PROCESS_NAME = "qemu-pr-maps"
+"""What ps(1) calls the processes."""
 
 
 class _Disk:
@@ -53,8 +46,12 @@ class _Disk:
         self.late: socket.socket | None = None
 
 
-class Isolated:
-    """A device whose commands are carried out in processes of their own, one at a time a disk."""
+class Isolated(Device):
+    """A device whose commands are carried out in processes of their own, one at a time a disk.
+
+    Attributes:
+        process: The ID of the process that forks; it ends when this one does, or is killed.
+    """
 
     def __init__(
         self, load: Callable[[], Device], prepare: Callable[[], None], *, limit: int = LIMIT
@@ -62,8 +59,9 @@ class Isolated:
         """Fork. To be called while this process has one thread only.
 
         Args:
-            load: Imports and gives the device; called there, when the first command comes.
-            prepare: Called there at once, to give up privileges.
+            load: Imports and gives the device; called there at once, with all privileges. If it
+                fails, each command does, with the reason.
+            prepare: Called there next, to give up privileges.
             limit: Seconds that a command may take.
 
         Raises:
@@ -74,17 +72,16 @@ class Isolated:
         # The kernel keeps the messages of several threads apart.
         self._commands, commands = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
-        def live() -> None:
-            prepare()
-            _close_all_but(commands.fileno())
-            _fork_for_each_command(commands, load, limit)
+        def live() -> int:
+            from qemu_pr.devices.isolated_process import live  # in that process alone
 
-        if os.fork() == 0:
-            end_with(live)
+            return live(commands, load, prepare, limit)
+
+        self.process = fork(PROCESS_NAME, live)
         commands.close()
 
     def leave(self) -> None:
-        """Let go of it in a process that was forked off, and must not use it."""
+        """Let go of it in a process that does not use it."""
         self._commands.close()
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
@@ -110,7 +107,7 @@ class Isolated:
                 disk.late = reply
                 raise DeviceError(f"no answer for {self._limit} s; given up", _GIVEN_UP)
             try:
-                return _decode(_read(reply))
+                return _decode(b"".join(iter(lambda: reply.recv(65536), b"")))
             finally:
                 reply.close()
         finally:
@@ -141,57 +138,13 @@ def _ends(reply: socket.socket, deadline: float) -> bool:
     return bool(poller.poll(max(deadline - time.monotonic(), 0) * 1000))
 
 
-def _read(reply: socket.socket) -> bytes:
-    return b"".join(iter(lambda: reply.recv(65536), b""))
-
-
-def _fork_for_each_command(commands: socket.socket, load: Callable[[], Device], limit: int) -> None:
-    """Fork until the process that sends commands is gone."""
-    device: Device | None = None
-    while True:
-        message, ancillary, _, _ = commands.recvmsg(_MESSAGE_SIZE_MAX, _ANCILLARY_SIZE)
-        if not message:
-            return
-        fd, reply = struct.unpack("2i", ancillary[0][2])
-        device = device or load()
-        try:
-            if os.fork() == 0:
-                commands.close()
-                end_with(lambda: _carry_out(device, fd, message, reply, limit))  # noqa: B023
-        except OSError:  # no process: the reply ends without a word
-            pass
-        os.close(fd)
-        os.close(reply)
-
-
-def _carry_out(device: Device, fd: int, message: bytes, reply: int, limit: int) -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.alarm(limit)
-    reason = ""
-    try:
-        completion = device.execute(fd, message[:CDB_SIZE], message[CDB_SIZE:])
-    except DeviceError as error:
-        completion, reason = error.completion, str(error)
-    except Exception as error:  # a defect: it is to be found in the log
-        completion, reason = FAILED, repr(error)
-    head = _REPLY.pack(completion.status, len(completion.sense), len(completion.data))
-    connection = socket.socket(fileno=reply)
-    connection.sendall(head + completion.sense + completion.data + reason.encode())
-
-
 def _decode(reply: bytes) -> Completion:
-    if len(reply) < _REPLY.size:
+    if len(reply) < REPLY.size:
         raise DeviceError("the process that carried it out ended without a word: did it crash?")
-    status, sense_size, data_size = _REPLY.unpack_from(reply)
-    data_start = _REPLY.size + sense_size
+    status, sense_size, data_size = REPLY.unpack_from(reply)
+    data_start = REPLY.size + sense_size
     reason_start = data_start + data_size
-    completion = Completion(status, reply[_REPLY.size : data_start], reply[data_start:reason_start])
+    completion = Completion(status, reply[REPLY.size : data_start], reply[data_start:reason_start])
     if reason := reply[reason_start:].decode():
         raise DeviceError(reason, completion)
     return completion
-
-
-def _close_all_but(kept: int) -> None:
-    """Keep the standard descriptors and one: neither a socket nor a lock must live on in here."""
-    os.closerange(3, kept)
-    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))

@@ -19,10 +19,11 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 
-from qemu_pr.devices import FAILED, device_mapper, mpathpersist
+from qemu_pr.devices import FAILED, Device, map_paths, mpathpersist
 from qemu_pr.devices.mpathpersist import Library, NoReservationKeyError
 from qemu_pr.devices.multipathd import keep_registered
-from qemu_pr.devices.sg_io import ScsiDisk, is_transport_failure
+from qemu_pr.devices.sg_io import BY_HOST_STATUS, ScsiDisk
+from qemu_pr.devices.sg_io import FAILED as TERMINATED
 from qemu_pr.protocol import CDB_SIZE
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.commands import (
@@ -68,10 +69,13 @@ _INVALID_LIST = Completion.check_condition(sense.INVALID_FIELD_IN_PARAMETER_LIST
 _INVALID_RELEASE = Completion.check_condition(sense.INVALID_RELEASE_OF_PERSISTENT_RESERVATION)
 _INVALID_CDB = Completion.check_condition(sense.INVALID_FIELD_IN_CDB)
 
+# With these a command may have failed before a logical unit saw it: another path is tried.
+_TRANSPORT_FAILURES = {TERMINATED, *BY_HOST_STATUS.values()} - {RESERVATION_CONFLICT}
+
 _disk = ScsiDisk()
 
 
-class MultipathMap:
+class MultipathMap(Device):
     """The device behind a descriptor of a multipath map."""
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
@@ -158,7 +162,7 @@ def _register(
     if completion == GOOD:
         key = int.from_bytes(data_out[8:16], "big")
         aptpl = bool(data_out[_FLAGS_BYTE] & _APTPL)
-        keep_registered(device_mapper.name(fd), key, aptpl=aptpl)
+        keep_registered(map_paths.name(fd), key, aptpl=aptpl)
     return completion
 
 
@@ -182,7 +186,7 @@ def _release(
 ) -> Completion:
     """RELEASE, which the path that reserved carries out, and others ignore with GOOD."""
     answers = [_on_this_path(path, _encode(command), data_out) for path in _paths(fd)]
-    heard = [answer for answer in answers if not is_transport_failure(answer)]
+    heard = [answer for answer in answers if answer not in _TRANSPORT_FAILURES]
     if not heard:
         return answers[0] if answers else FAILED
     key = int.from_bytes(data_out[:8], "big")
@@ -264,7 +268,7 @@ def _on_one_path(
     completion = FAILED
     for path in chain([fd], _paths(fd)):
         completion = _on_this_path(path, cdb, data_out)
-        if completion != until_not and not is_transport_failure(completion):
+        if completion != until_not and completion not in _TRANSPORT_FAILURES:
             break
     return completion
 
@@ -292,7 +296,7 @@ def _is_unit_attention(completion: Completion) -> bool:
 
 def _paths(fd: int) -> Iterator[int]:
     """Give a map's paths, opened one after the other."""
-    for path in device_mapper.paths(fd):
+    for path in map_paths.paths(fd):
         with suppress(OSError):  # gone meanwhile
             opened = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
             try:

@@ -5,11 +5,12 @@ import errno
 import fcntl
 import struct
 
+from qemu_pr.devices import Device
 from qemu_pr.protocol import CDB_SIZE
-from qemu_pr.scsi import codes, sense
-from qemu_pr.scsi.codes import PERSISTENT_RESERVE_OUT
-from qemu_pr.scsi.completion import RESERVATION_CONFLICT, Completion
+from qemu_pr.scsi import sense
+from qemu_pr.scsi.opcodes import PERSISTENT_RESERVE_OUT
 from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi.status import RESERVATION_CONFLICT, Completion, Status
 
 SG_IO = 0x2285
 
@@ -35,13 +36,13 @@ def _check(reason: Sense) -> Completion:
     return Completion.check_condition(reason)
 
 
-_FAILED = _check(sense.COMMAND_IO_PROCESS_TERMINATED)
-_BUSY = Completion(codes.BUSY)
+FAILED = _check(sense.COMMAND_IO_PROCESS_TERMINATED)
+_BUSY = Completion(Status.BUSY)
 
 # How the kernel refuses a command, and what QEMU makes of it (scsi/utils.c). The block layer
 # reports a SCSI failure as an errno of its own: EBADE is a reservation conflict.
 _BY_ERRNO = {
-    errno.EDOM: Completion(codes.TASK_SET_FULL),
+    errno.EDOM: Completion(Status.TASK_SET_FULL),
     errno.ENODEV: _check(sense.INTERNAL_TARGET_FAILURE),
     errno.EREMOTEIO: _check(sense.INTERNAL_TARGET_FAILURE),
     errno.ENOMEM: _check(sense.INTERNAL_TARGET_FAILURE),
@@ -54,7 +55,7 @@ _BY_ERRNO = {
 
 # The host adapter's own word: DID_* of <scsi/scsi_status.h>. QEMU takes the values that are missing
 # here for success; but the command did not reach the disk.
-_BY_HOST_STATUS = {
+BY_HOST_STATUS = {
     0x01: _check(sense.LOGICAL_UNIT_DOES_NOT_RESPOND_TO_SELECTION),  # NO_CONNECT
     0x02: _BUSY,  # BUS_BUSY
     0x03: _check(sense.COMMAND_TIMEOUT_DURING_PROCESSING),  # TIME_OUT
@@ -68,21 +69,11 @@ _BY_HOST_STATUS = {
     0x13: _check(sense.UNRECOVERED_READ_ERROR),  # MEDIUM_ERROR
 }
 
-_TRANSPORT_FAILURES = {
-    _FAILED,
-    *(found for found in _BY_HOST_STATUS.values() if found != RESERVATION_CONFLICT),
-}
-
-
-def is_transport_failure(completion: Completion) -> bool:
-    """Tell whether a command may have failed before a logical unit saw it: try another path."""
-    return completion in _TRANSPORT_FAILURES
-
-
 _NO_DATA = bytes(IN_BUFFER_SIZE)
+_NO_SENSE = bytes(SENSE_BUFFER_SIZE)
 
 
-class ScsiDisk:
+class ScsiDisk(Device):
     """The device behind a descriptor of /dev/sdX, /dev/sgX or what else understands SG_IO."""
 
     def __init__(self) -> None:
@@ -103,7 +94,7 @@ class ScsiDisk:
             fcntl.ioctl(fd, SG_IO, header)
             return memory.completion(header)
         except OSError as error:
-            return _BY_ERRNO.get(error.errno or 0, _FAILED)
+            return _BY_ERRNO.get(error.errno or 0, FAILED)
         finally:
             self._spare.append(memory)
 
@@ -121,6 +112,7 @@ class _Memory:
     def prepare(self, cdb: bytes, data_out: bytes) -> bytearray:
         """Fill in a command, and give its header."""
         self._cdb[:] = cdb
+        self._sense[:] = _NO_SENSE  # as the data: a device may claim sense that it did not write
         if cdb[0] == PERSISTENT_RESERVE_OUT:
             self._data[: len(data_out)] = data_out
             return bytearray(self._header(_SG_DXFER_TO_DEV, len(data_out)))
@@ -136,7 +128,7 @@ class _Memory:
         if self._cdb[0] != PERSISTENT_RESERVE_OUT:
             data = bytes(self._data[: max(0, IN_BUFFER_SIZE - residual)])
         if not (status or host_status or driver_status):
-            return Completion(codes.GOOD, data=data)
+            return Completion(Status.GOOD, data=data)
         return completion(
             status,
             bytes(self._sense[:sense_size]),
@@ -173,14 +165,16 @@ def completion(
         driver_status: How its driver fared, DRIVER_*.
         data: What the disk returned.
     """
-    if status == codes.CHECK_CONDITION and not sense_data:
-        return _FAILED
-    if status != codes.GOOD:
-        return Completion(status, sense_data if status == codes.CHECK_CONDITION else b"")
+    if not any(sense_data):  # claimed, maybe, but never written
+        sense_data = b""
+    if status == Status.CHECK_CONDITION and not sense_data:
+        return FAILED
+    if status != Status.GOOD:
+        return Completion(status, sense_data if status == Status.CHECK_CONDITION else b"")
     if host_status:
-        return _BY_HOST_STATUS.get(host_status, _FAILED)
+        return BY_HOST_STATUS.get(host_status, FAILED)
     if driver_status & 0x0F == _SG_ERR_DRIVER_TIMEOUT:
         return _BUSY
-    if driver_status & 0x0F == _SG_ERR_DRIVER_SENSE:
-        return Completion(codes.CHECK_CONDITION, sense_data)
-    return Completion(codes.GOOD, data=data)
+    if driver_status & 0x0F == _SG_ERR_DRIVER_SENSE and sense_data:
+        return Completion(Status.CHECK_CONDITION, sense_data)
+    return Completion(Status.GOOD, data=data)

@@ -6,7 +6,7 @@ is a disk that they share. Its contents are not touched.
 
 import threading
 
-from qemu_pr.devices import DeviceError, state_file
+from qemu_pr.devices import Device, DeviceError, state_file
 from qemu_pr.devices.file_identity import file_identity
 from qemu_pr.devices.simulated_state import SqliteState
 from qemu_pr.devices.state_file import SimulationError, StateFile
@@ -26,7 +26,7 @@ _WAIT = "another command waits for it: end the program that keeps it locked"
 _FAILED = Completion.check_condition(INTERNAL_TARGET_FAILURE)
 
 
-class SimulatedDevice:
+class SimulatedDevice(Device):
     """All simulated disks of one STATE file, as one host sees them.
 
     Args:
