@@ -1,17 +1,12 @@
 """The pid file: as long as it is locked, its helper runs."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import stat
 
 from qemu_pr.helper import StartError
-from qemu_pr.helper.same_file import is_at
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from qemu_pr.helper.events import Events
+from qemu_pr.helper.events import Events
+from qemu_pr.helper.own_file import OWN_FILE, is_at, why_not_opened
 
 
 class PidFile:
@@ -52,9 +47,9 @@ def _open_locked(path: str) -> int:
     """Open and lock the file at the path; again, if its last owner removed it meanwhile."""
     while True:
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = os.open(path, OWN_FILE | os.O_RDWR, 0o600)
         except OSError as error:
-            raise StartError(f"Could not create '{path}': {error.strerror}") from None
+            raise StartError(f"Could not create '{path}': {why_not_opened(error)}") from None
         try:
             _lock(fd, path)
         except StartError:
@@ -66,8 +61,11 @@ def _open_locked(path: str) -> int:
 
 
 def _lock(fd: int, path: str) -> None:
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        raise StartError(f"pid file '{path}' exists and is no regular file")
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        raise StartError(f"pid file '{path}' exists and is no regular file; name another with -f")
+    if status.st_nlink > 1:
+        raise StartError(f"pid file '{path}' is a file of another name, too; remove it")
     try:
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -1,15 +1,16 @@
 """QEMU's trace option: ``[[enable=]PATTERN][,events=FILE][,file=FILE]``."""
 
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from qemu_pr.helper import StartError
 from qemu_pr.helper.events import EVENTS
+from qemu_pr.helper.own_file import OWN_FILE, why_not_opened
+from qemu_pr.value import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Tracing:
+class Tracing(Value):
     """What trace options ask for.
 
     Attributes:
@@ -18,9 +19,14 @@ class Tracing:
         unknown: Names that were asked for and do not exist.
     """
 
-    events: frozenset[str]
-    file: str | None
-    unknown: tuple[str, ...] = ()
+    __slots__ = ("events", "file", "unknown")
+
+    def __init__(
+        self, events: frozenset[str], file: str | None, unknown: tuple[str, ...] = ()
+    ) -> None:
+        self.events = events
+        self.file = file
+        self.unknown = unknown
 
 
 def parse(options: Iterable[str]) -> Tracing:
@@ -70,3 +76,20 @@ def _select(patterns: Iterable[str], file: str | None) -> Tracing:
             unknown.append(glob)
         chosen = chosen - found if pattern.startswith("-") else chosen | found
     return Tracing(frozenset(chosen), file, tuple(unknown))
+
+
+def open_file(path: str | None) -> int:
+    """Open what traced events are written to the end of; give its descriptor.
+
+    Args:
+        path: The file; None: standard error.
+
+    Raises:
+        StartError: It cannot be written.
+    """
+    if path is None:
+        return 2
+    try:
+        return os.open(path, OWN_FILE | os.O_WRONLY | os.O_APPEND, 0o666)
+    except OSError as error:
+        raise StartError(f"cannot write traces to '{path}': {why_not_opened(error)}") from None
