@@ -1,17 +1,14 @@
 """What the helper tells about itself: a table of events, logged by verbosity, traced by name."""
 
-from __future__ import annotations
-
 import os
 import select
-import sys
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-    from typing import TextIO
+from _thread import allocate_lock
+from collections.abc import Callable, Collection
+from time import monotonic
 
 QUIET, NORMAL, VERBOSE, DEBUG = range(4)
+
+_STANDARD_ERROR = 2  # without the locks of sys.stderr: who waits to write keeps nobody else waiting
 
 # The journal's priorities (syslog(3)): of the log, by verbosity, and of all else.
 _PRIORITIES = {NORMAL: 4, VERBOSE: 6, DEBUG: 7}
@@ -27,8 +24,7 @@ EVENTS = {
     ),
     "pr_helper_accept_fail": (NORMAL, "cannot take a connection: {}"),
     "pr_helper_crowd": (NORMAL, "client {}: has {} of {} connections; its oldest are closed"),
-    "pr_helper_thread_fail": (NORMAL, "cannot start a thread, so a slow disk delays others: {}"),
-    "pr_helper_keeper_fail": (NORMAL, "no process took a slow disk over, so it is slower: {}"),
+    "pr_helper_server_end": (NORMAL, "the process that serves has ended by itself; start it again"),
     "pr_helper_fail": (NORMAL, "a defect of the helper, which stops: {}"),
     "pr_helper_request": (DEBUG, "client {}: CDB {}, {} bytes of parameter list"),
     "pr_helper_reply": (
@@ -46,8 +42,17 @@ EVENTS = {
     "pr_helper_close": (VERBOSE, "client {}: disconnected"),
     "pr_helper_stop": (VERBOSE, "told to stop; connections open: {}"),
     "pr_helper_abandon": (NORMAL, "told to stop again; connections abandoned: {}"),
+    "pr_helper_overdue": (NORMAL, "not finished within {:g} s; connections abandoned: {}"),
+    "pr_helper_left_out": (NORMAL, "{} lines like these were left out"),
     "pr_helper_leave_file": (NORMAL, "cannot remove {}: {}; the next helper replaces it"),
 }
+
+
+# What clients can cause as often as they like: so many lines of these a period, and no more.
+_OFTEN = frozenset(
+    f"pr_helper_{name}" for name in ("deny", "crowd", "refuse", "device_fail", "command_fail")
+)
+_LINES_A_PERIOD, _PERIOD = 100, 10.0  # seconds
 
 
 class Events:
@@ -56,7 +61,7 @@ class Events:
     Args:
         verbosity: Which events are logged on stderr, QUIET to DEBUG.
         traced: Names of the events that are traced, whatever the verbosity.
-        trace_file: Where traced events are written; stderr if None.
+        trace_file: Where traced events are written, a descriptor.
 
     Attributes:
         heard: Names of the events that are written down at all; no other has to be reported.
@@ -66,12 +71,16 @@ class Events:
         self,
         verbosity: int = NORMAL,
         traced: Collection[str] = (),
-        trace_file: TextIO | None = None,
+        trace_file: int = _STANDARD_ERROR,
     ) -> None:
         self._logged = {name for name, (level, _) in EVENTS.items() if level <= verbosity}
         self._traced = frozenset(traced)
         self._trace_file = trace_file
         self._listeners: dict[str, tuple[Callable[..., None], ...]] = {}
+        self._lock = allocate_lock()
+        self._period_ends = 0.0
+        self._room = 0  # lines
+        self._left_out = 0  # lines
         self.heard = self._logged | self._traced
 
     def listen(self, name: str, listener: Callable[..., None]) -> None:
@@ -98,13 +107,33 @@ class Events:
                 listener(*values)
             except Exception as error:
                 self("pr_helper_listener_fail", name, repr(error))
-        if name in self._logged:
+        if name in self._logged and (name not in _OFTEN or self._has_room()):
             level, text = EVENTS[name]
             prefix = journal_prefix(_PRIORITIES[level])
-            _write(sys.stderr, f"{prefix}qemu-pr-helper: {_line(text, values)}\n")
+            _write(_STANDARD_ERROR, f"{prefix}qemu-pr-helper: {_line(text, values)}")
         if name in self._traced:
-            line = _line(EVENTS[name][1], values)
-            _write(self._trace_file or sys.stderr, f"{name} {line}\n")
+            _write(self._trace_file, f"{name} {_line(EVENTS[name][1], values)}")
+
+    def tell_left_out(self) -> None:
+        """Log how many lines were left out since that was logged last."""
+        with self._lock:
+            left_out, self._left_out = self._left_out, 0
+        if left_out:
+            self("pr_helper_left_out", left_out)
+
+    def _has_room(self) -> bool:
+        """Tell whether one more line fits into this period, and count it."""
+        with self._lock:
+            is_new = monotonic() >= self._period_ends
+            if is_new:
+                self._period_ends = monotonic() + _PERIOD
+                self._room = _LINES_A_PERIOD
+            has_room = self._room > 0
+            self._room -= has_room
+            self._left_out += not has_room
+        if is_new:
+            self.tell_left_out()
+        return has_room
 
 
 def _line(text: str, values: tuple[object, ...]) -> str:
@@ -140,13 +169,10 @@ def has_room(fd: int) -> bool:
     return bool(poller.poll(0))
 
 
-def _write(file: TextIO | None, line: str) -> None:
-    # A log that nobody reads, or a full disk, is no reason to stop serving. Without a file
-    # descriptor 2 there is no sys.stderr.
-    if file is not None:
-        try:
-            if has_room(file.fileno()):
-                file.write(line)
-                file.flush()
-        except (OSError, ValueError):
-            pass
+def _write(fd: int, line: str) -> None:
+    # A log that nobody reads, or a full disk, is no reason to stop serving.
+    try:
+        if has_room(fd):
+            os.write(fd, f"{line}\n".encode())
+    except OSError:
+        pass
