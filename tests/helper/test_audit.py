@@ -23,10 +23,7 @@ from helper_process import (
     terminated,
 )
 from qemu_pr.helper.audit.record import FIELDS, RENDERERS, describe
-from qemu_pr.helper.carry_out import CarriedOut
-from qemu_pr.protocol import Request
 from qemu_pr.scsi.commands import OutServiceAction, PersistentReserveOut, ReservationType
-from qemu_pr.scsi.completion import Completion
 from qemu_pr.scsi.parameter_lists import ParameterList, RegisterAndMoveParameterList
 from qemu_pr.scsi.transport_ids import ISCSITransportID, SASTransportID
 
@@ -100,9 +97,11 @@ def test_a_record_tells_when_who_which_disk_what_and_what_came_of_it(audited, re
         "type_name": None,
         "process": os.getpid(),
         "program": Path("/proc/self/comm").read_text().rstrip("\n"),
+        "ended": False,
         "user": os.geteuid(),
         "user_name": "root" if os.geteuid() == 0 else register["user_name"],
         "lost": None,
+        "undescribed": None,
     }
     assert reserve["type_name"] == "Write Exclusive, registrants only"
     assert list(reserve) == list(FIELDS)
@@ -211,9 +210,6 @@ def test_a_path_cannot_forge_a_line(path, folder, simulation, log, format_):
     assert text[:-1].isprintable()
 
 
-DEV_NULL = os.open(os.devnull, os.O_RDWR)
-
-
 @pytest.mark.parametrize("format_", RENDERERS)
 @given(action=st.integers(0, 31), data=st.binary(max_size=100), status=st.integers(0, 255))
 @example(
@@ -222,9 +218,9 @@ DEV_NULL = os.open(os.devnull, os.O_RDWR)
     status=CHECK_CONDITION,
 )
 def test_whatever_a_guest_sends_is_one_line(format_, action, data, status):
-    request = Request(out(action, len(data)), data)
-    completion = Completion(status, data if status == CHECK_CONDITION else b"")
-    record = describe(CarriedOut(0, 0, DEV_NULL, request, completion, 0.0))
+    sense = data if status == CHECK_CONDITION else b""
+    command = (out(action, len(data)), data, status, sense, 0.0, b"/dev/null", 0o020666, 0x103)
+    record = describe((*command, 0, 0, (data, data, data)))
     line = RENDERERS[format_](record)
 
     assert list(record) == list(FIELDS)

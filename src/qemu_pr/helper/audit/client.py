@@ -8,24 +8,31 @@ choose its user, and only one that manages control groups its unit.
 import os
 import re
 
-_UNIT = re.compile(r".+\.(?:service|scope)\Z")
+from qemu_pr.helper.audit.trail import read
+
+_UNIT = re.compile(r".+\.(?:service|scope)\Z", re.DOTALL)
+_START_TIME = 19  # place in /proc/PID/stat behind the name, which may hold anything
 
 
-def describe(process: int, user: int) -> dict[str, object]:
+def describe(process: int, user: int, origin: tuple[bytes, ...]) -> dict[str, object]:
     """Describe a client.
 
     Args:
         process: Its process ID; 0 if it is in another process ID namespace.
         user: Its user ID.
+        origin: What its `ORIGIN` was when it connected.
 
     Returns:
         ``process``, ``program``, the name of the process, ``unit``, systemd's service or scope that
-        it runs in, ``user``, and ``user_name``. What cannot be told is None.
+        it ran in, ``ended``, whether the process is gone, ``user``, and ``user_name``. What cannot
+        be told is None.
     """
+    program, control_groups, stat = origin or (b"", b"", b"")
     return {
         "process": process or None,
-        "program": _read(f"/proc/{process}/comm").rstrip("\n") or None,
-        "unit": _unit(_read(f"/proc/{process}/cgroup")),
+        "program": os.fsdecode(program).removesuffix("\n") or None,
+        "unit": _unit(os.fsdecode(control_groups)),
+        "ended": _start_time(stat) != _start_time(read(f"/proc/{process}/stat")) if stat else None,
         "user": user,
         "user_name": _user_name(user),
     }
@@ -33,8 +40,9 @@ def describe(process: int, user: int) -> dict[str, object]:
 
 def _unit(control_groups: str) -> str | None:
     """Give the innermost unit: of libvirt, for example, a guest's scope."""
-    for line in control_groups.splitlines():
-        _, controllers, path = line.split(":", 2)
+    for line in control_groups.split("\n"):  # splitlines would break a name that holds a form feed
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
         if controllers in ("", "name=systemd"):
             for name in reversed(path.split("/")):
                 if _UNIT.match(name):
@@ -42,17 +50,18 @@ def _unit(control_groups: str) -> str | None:
     return None
 
 
+def _start_time(stat: bytes) -> bytes:
+    return b"".join(stat.rpartition(b")")[2].split()[_START_TIME : _START_TIME + 1])
+
+
 def _user_name(user: int) -> str | None:
-    for line in _read("/etc/passwd").splitlines():
+    try:
+        with open("/etc/passwd", "rb") as file:
+            lines = os.fsdecode(file.read()).split("\n")
+    except OSError:
+        return None
+    for line in lines:
         name, _, rest = line.partition(":")
         if rest.split(":")[1:2] == [str(user)]:
             return name
     return None
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            return os.fsdecode(file.read())
-    except OSError:
-        return ""

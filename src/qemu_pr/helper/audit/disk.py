@@ -1,9 +1,7 @@
-"""Which disk a descriptor is open on, as the kernel tells it without asking the disk."""
+"""Which disk a descriptor was open on, as the kernel tells it without asking the disk."""
 
 import os
 import stat
-
-from qemu_pr.helper.carry_out import path_of
 
 # Where sysfs has the name that a disk keeps: of a SCSI disk, of a partition of one, of others such
 # as NVMe, of a device-mapper device.
@@ -11,20 +9,24 @@ _WWID_FILES = ("device/wwid", "../device/wwid", "wwid", "dm/uuid")
 _SIZE_MAX = 512  # bytes of a name
 
 
-def describe(fd: int) -> dict[str, str | None]:
+def describe(path: bytes, mode: int, device: int) -> dict[str, object]:
     """Describe it.
+
+    Args:
+        path: What the process that had the descriptor called it.
+        mode: ``st_mode`` of stat(2).
+        device: ``st_rdev``.
 
     Returns:
         ``disk``, its path; ``device``, its major and minor number, and ``wwid``, its world wide
         identifier, None for what is no device or has none.
     """
-    status = os.fstat(fd)
     number = wwid = None
-    if stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode):
-        kind = "block" if stat.S_ISBLK(status.st_mode) else "char"
-        number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+    if stat.S_ISBLK(mode) or stat.S_ISCHR(mode):
+        kind = "block" if stat.S_ISBLK(mode) else "char"
+        number = f"{os.major(device)}:{os.minor(device)}"
         wwid = _wwid(f"/sys/dev/{kind}/{number}")
-    return {"disk": path_of(fd), "device": number, "wwid": wwid}
+    return {"disk": os.fsdecode(path), "device": number, "wwid": wwid}
 
 
 def _wwid(directory: str) -> str | None:

@@ -1,33 +1,25 @@
 """Lines at the end of a file that others may rotate, and that never hold a command up in vain."""
 
-from __future__ import annotations
-
 import errno
 import os
-from _thread import allocate_lock
 
 from qemu_pr.helper import StartError
-from qemu_pr.helper.events import has_room
-from qemu_pr.helper.same_file import is_at
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from qemu_pr.helper.events import Events
+from qemu_pr.helper.events import Events, has_room
+from qemu_pr.helper.own_file import OWN_FILE, is_at, why_not_opened
 
 # A pipe that nobody empties loses lines; it does not hold up who writes.
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+_FLAGS = OWN_FILE | os.O_WRONLY | os.O_APPEND
 _STANDARD_ERROR = 2
 
 
 class LogFile:
-    """A file that is only appended to. Safe in any thread.
+    """A file that is only appended to.
 
     When the file is renamed or removed, the next line goes to a new one at its path. If that cannot
-    be opened, as when the process gave up the right to, lines still go to the old one. No lock is
-    held while a line is written: where that hangs, only the writing thread does.
+    be opened, as when the process gave up the right to, lines still go to the old one.
 
     Args:
-        path: The file, absolute, with mode 0600 if it has to be created; None: standard error.
+        path: The file, absolute, with mode 0600 if it has to be created; ``-``: standard error.
         events: Where to report that lines are lost.
 
     Raises:
@@ -37,16 +29,17 @@ class LogFile:
         lost: How many lines could not be written since the last one that could.
     """
 
-    def __init__(self, path: str | None, events: Events) -> None:
-        self._path = path
+    def __init__(self, path: str, events: Events) -> None:
+        self._path = None if path == "-" else path
         self._events = events
-        self._lock = allocate_lock()
         self._is_torn = False  # the last line was not written to its end
         self.lost = 0
         try:
-            self._fd = os.open(path, _FLAGS, 0o600) if path else _STANDARD_ERROR
+            self._fd = os.open(self._path, _FLAGS, 0o600) if self._path else _STANDARD_ERROR
         except OSError as error:
-            raise StartError(f"cannot write the audit log '{path}': {error.strerror}") from None
+            raise StartError(
+                f"cannot write the audit log '{path}': {why_not_opened(error)}"
+            ) from None
 
     def append(self, line: str) -> None:
         """Write a line, or count it as lost.
@@ -59,16 +52,13 @@ class LogFile:
                 self._follow(self._path)
             self._write(f"{line}\n".encode())
         except OSError as error:
-            with self._lock:
-                self.lost += 1
-                is_first = self.lost == 1
-            if is_first:
+            self.lost += 1
+            if self.lost == 1:
                 self._events("pr_helper_audit_fail", self._name, error.strerror)
         else:
-            with self._lock:
-                lost, self.lost = self.lost, 0
-            if lost:
-                self._events("pr_helper_audit_again", self._name, lost)
+            if self.lost:
+                self._events("pr_helper_audit_again", self._name, self.lost)
+            self.lost = 0
 
     @property
     def _name(self) -> str:

@@ -1,25 +1,18 @@
 """What the audit log says of a command, and how it writes that down."""
 
-from __future__ import annotations
-
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from qemu_pr.helper.audit import client, disk
-from qemu_pr.scsi import codes
+from qemu_pr.helper.events import NOTICE, journal_prefix
 from qemu_pr.scsi.commands import OutServiceAction, PersistentReserveOut
 from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.scsi.names import TYPE_NAMES, sense_words, service_action_name, status_name
 from qemu_pr.scsi.parameter_lists import ParameterList, RegisterAndMoveParameterList
 from qemu_pr.scsi.sense import Sense
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from qemu_pr.helper.carry_out import CarriedOut
-    from qemu_pr.scsi.completion import Completion
+from qemu_pr.scsi.status import Status
 
 FIELDS = {
     "time": "When it ended, in UTC.",
@@ -39,12 +32,14 @@ FIELDS = {
     "malformed": "What is wrong with the parameter list. The disk got it all the same.",
     "type_name": "The reservation type, for service actions that have one.",
     "process": "The process that connected.",
-    "program": "The name of that process, which it can choose.",
-    "unit": "The systemd service or scope that it runs in. libvirt gives each guest a scope.",
+    "program": "The name that process had then, which it could choose.",
+    "unit": "The systemd service or scope that it ran in. libvirt gives each guest a scope.",
+    "ended": "Whether that process has ended since; its number may be another's by now.",
     "user": "The ID of the user that connected.",
     "user_name": "That user's name in /etc/passwd.",
     "seconds": "How long the command took.",
     "lost": "How many lines before this one could not be written.",
+    "undescribed": "What else is known, where something could not be put into the other fields.",
 }
 """The fields of a record, in their order, and what they say."""
 
@@ -60,37 +55,49 @@ _WITH_TYPE = frozenset(
 _PLAIN = re.compile(r"[!#-<>-~]+")
 
 
-def describe(command: CarriedOut, lost: int = 0) -> dict[str, object]:
+Record = tuple[bytes, bytes, int, bytes, float, bytes, int, int, int, int, tuple[bytes, ...]]
+"""What `qemu_pr.helper.audit.trail` tells of a command."""
+
+
+def describe(record: Record, lost: int = 0) -> dict[str, object]:
     """Describe a PERSISTENT RESERVE OUT command.
 
     Args:
-        command: The command.
+        record: The command.
         lost: How many commands before it could not be written down.
 
     Returns:
         What `FIELDS` has; what does not apply or is not known is None.
     """
-    cdb = PersistentReserveOut.decode(command.request.cdb)
-    action = cdb.service_action
-    return {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "service_action": service_action_name(OutServiceAction, action),
-        "status": status_name(command.completion.status),
-        "sense": _sense(command.completion),
-        **disk.describe(command.fd),
-        **_parameters(action, command.request.data_out),
-        "type_name": TYPE_NAMES[cdb.type] if action in _WITH_TYPE else None,
-        **client.describe(command.client, command.user),
-        "seconds": round(command.seconds, 6),
-        "lost": lost or None,
-    }
+    cdb, data_out, status, sense, seconds, path, mode, device, process, user, origin = record
+    action = cdb[1] & 0x1F
+    parts: tuple[Callable[[], dict[str, object]], ...] = (
+        lambda: {"service_action": service_action_name(OutServiceAction, action)},
+        lambda: {"status": status_name(status), "sense": _sense(status, sense)},
+        lambda: disk.describe(path, mode, device),
+        lambda: _parameters(action, data_out),
+        lambda: {"type_name": _type_name(PersistentReserveOut.decode(cdb))},
+        lambda: client.describe(process, user, origin),
+    )
+    found: dict[str, object] = dict.fromkeys(FIELDS)
+    found["time"] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    for part in parts:
+        try:
+            found.update(part())
+        except Exception as error:  # a defect must not lose the line
+            found["undescribed"] = f"{error!r}: {record!r}"
+    return {**found, "seconds": round(seconds, 6), "lost": lost or None}
 
 
-def _sense(completion: Completion) -> str | None:
-    if completion.status != codes.CHECK_CONDITION:
+def _type_name(command: PersistentReserveOut) -> str | None:
+    return TYPE_NAMES[command.type] if command.service_action in _WITH_TYPE else None
+
+
+def _sense(status: int, sense: bytes) -> str | None:
+    if status != Status.CHECK_CONDITION:
         return None
     try:
-        return sense_words(Sense.decode(completion.sense))
+        return sense_words(Sense.decode(sense))
     except MalformedError as error:
         return str(error)
 
@@ -159,3 +166,15 @@ def _value(value: object) -> str:
 
 RENDERERS: dict[str, Callable[[dict[str, object]], str]] = {"text": _as_text, "json": json.dumps}
 """How to write a record as a line, by the format's name."""
+
+
+def renderer(format_: str, path: str) -> Callable[[dict[str, object]], str]:
+    """Give what writes a record as a line.
+
+    Args:
+        format_: A key of `RENDERERS`.
+        path: Where lines go; in the journal, to which ``-`` may lead, they have a priority.
+    """
+    render = RENDERERS[format_]
+    prefix = journal_prefix(NOTICE) if path == "-" else ""
+    return lambda record: prefix + render(record)
