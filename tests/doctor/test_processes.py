@@ -45,3 +45,10 @@ def test_descriptors_that_are_closed_meanwhile_hide_no_socket() -> None:
         inode = str(os.fstat(kept.fileno()).st_ino)
 
     assert all(inode in sockets for sockets in found)
+
+
+def test_a_process_that_chooses_its_name_chooses_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "status").write_text("Name:\ta\x0bUid:\t0\t0\nUid:\t1000\t1000\n")
+
+    assert Process(tmp_path, 7).user == 1000

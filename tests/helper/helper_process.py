@@ -119,11 +119,28 @@ def status_of(pid: int) -> dict[str, str]:
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def children_of(pid: int) -> list[int]:
-    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+def children_of(pid: int) -> dict[str, int]:
+    """The processes that a helper forked, by name."""
+    children = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return {status_of(child)["Name"]: child for child in children if exists(child)}
+
+
+def exists(pid: int) -> bool:
+    """Whether a process has not ended."""
+    try:
+        return status_of(pid)["State"][0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError, KeyError):
+        return False
+
+
+def server_of(pid: int) -> int:
+    """The process of a helper that has the clients: of QEMU's the one that there is."""
+    return children_of(pid).get("qemu-pr-serve", pid)
 
 
 def descriptors_of(pid: int) -> list[str]:
+    """The descriptors of the process that has the clients."""
+    pid = server_of(pid)
     return sorted(os.listdir(f"/proc/{pid}/fd"), key=int)
 
 
@@ -137,7 +154,7 @@ def connections_of(pid: int) -> int:
     count = 0
     for fd in descriptors_of(pid):
         with suppress(FileNotFoundError):  # closed by now
-            count += os.readlink(f"/proc/{pid}/fd/{fd}") in connected
+            count += os.readlink(f"/proc/{server_of(pid)}/fd/{fd}") in connected
     return count
 
 
@@ -163,8 +180,10 @@ def started(
         assert process.poll() is None, process.communicate()[1]
         yield process
     finally:
+        children = children_of(process.pid) if process.poll() is None else {}
         process.kill()
         process.wait()
+        wait_for(lambda: not any(map(exists, children.values())), "its processes end, too")
         if process.stderr:
             process.stderr.close()
 

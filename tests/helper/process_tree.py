@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from helper_process import PATIENCE, connections_of, status_of, wait_for
+from helper_process import PATIENCE, children_of, connections_of, exists, wait_for
 
 
 def tree_of(pid: int) -> list[int]:
@@ -21,20 +21,13 @@ def tree_of(pid: int) -> list[int]:
     return found
 
 
-def is_there(pid: int) -> bool:
-    """Whether a process exists and has not ended."""
-    try:
-        return status_of(pid)["State"][0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError, KeyError):
-        return False
-
-
 def idle_files(pid: int) -> list[str]:
     """What a helper has open in all its processes when all connections have ended."""
     wait_for(
-        lambda: not any(connections_of(one) for one in tree_of(pid) if is_there(one)),
+        lambda: not any(connections_of(one) for one in tree_of(pid) if exists(one)),
         "all connections end",
     )
+    wait_for(lambda: _has_begun(pid), "the process for maps closes what it inherited")
     found = []
     for process in tree_of(pid):
         with suppress(OSError):
@@ -42,6 +35,11 @@ def idle_files(pid: int) -> list[str]:
                 with suppress(FileNotFoundError):  # closed by now
                     found.append(f"{process}: {os.readlink(f'/proc/{process}/fd/{fd}')}")
     return sorted(found)
+
+
+def _has_begun(pid: int) -> bool:
+    maps = children_of(pid).get("qemu-pr-maps")
+    return maps is None or len(os.listdir(f"/proc/{maps}/fd")) <= 4
 
 
 @contextmanager

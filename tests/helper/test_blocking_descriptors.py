@@ -25,8 +25,8 @@ from blocking_descriptors import (
     with_the_handshake,
     worst_wait,
 )
-from helper_process import wait_for
-from process_tree import is_there, tree_of
+from helper_process import exists, wait_for
+from process_tree import tree_of
 from requirements import unavailable
 
 TRIES = 8
@@ -73,7 +73,7 @@ def test_one_sigterm_ends_the_helper(folder: Path, kind: str, way: Callable[[Att
         assert process.wait(STOP) in (0, 1)
         assert sorted(os.listdir(folder)) == ["disk", "log"]
         attacker.descriptors.release()
-        wait_for(lambda: not any(map(is_there, processes)), "all its processes end")
+        wait_for(lambda: not any(map(exists, processes)), "all its processes end")
 
 
 def test_one_sigterm_ends_the_helper_while_many_wait(folder):

@@ -24,6 +24,7 @@ from helper_process import (
     connections_of,
     descriptors_of,
     idle_descriptors,
+    server_of,
     started,
     status_of,
     terminated,
@@ -276,16 +277,18 @@ def test_slow_disks_do_not_line_up(path):
                 os.close(fd)
 
 
-def test_the_threads_of_slow_disks_end_when_they_are_idle(path, pipes):
-    hanging, answers = pipes
-    with started(PIPE_DEVICE_HELPER, path) as process, stalled(path, hanging) as clients:
-        wait_for(lambda: int(status_of(process.pid)["Threads"]) > 10, "each has a thread")
+def test_a_thread_ends_with_its_client(path):
+    def threads() -> int:
+        return int(status_of(server_of(process.pid))["Threads"])
 
-        os.write(answers, bytes(10))
+    with started(PYTHON_HELPER, path) as process:
+        clients = [Client(path) for _ in range(10)]
+        wait_for(lambda: threads() == 11, "each has a thread")
 
-        wait_for(lambda: int(status_of(process.pid)["Threads"]) <= 3, "the threads end")
-        os.write(answers, bytes(10))
-        assert {client.command(IN, hanging).status for client in clients} == {GOOD}
+        for client in clients:
+            client.socket.close()
+
+        wait_for(lambda: threads() == 1, "the threads end")
 
 
 def test_a_disk_that_vanishes_ends_its_commands_with_an_error(path, folder, regular):
@@ -329,24 +332,26 @@ def test_half_sent_requests_leave_descriptors_for_others(path, regular):
         assert "its oldest are closed" in terminated(process)
 
 
-def test_when_no_thread_can_be_had_commands_are_carried_out_one_after_the_other(path):
-    with ExitStack() as stack:
-        process = stack.enter_context(started(PIPE_DEVICE_HELPER, path, "--no-multipath"))
-        # A thread needs a stack, of 8 MB: no address space, no thread. So it is for root, too.
-        size = (int(status_of(process.pid)["VmSize"].split()[0]) + 1024) * 1024
-        resource.prlimit(process.pid, resource.RLIMIT_AS, (size, size))
-        clients = [stack.enter_context(Client(path)) for _ in range(6)]
-        pipes = [os.pipe() for _ in clients]
-        for client, (reader, _) in zip(clients, pipes, strict=True):
-            client.send(IN, reader)
-        assert "cannot start a thread" in process.stderr.readline()
+def test_when_no_thread_can_be_had_new_clients_wait_and_others_are_served(path, regular):
+    with started(PYTHON_HELPER, path, "--no-multipath") as process, Client(path) as other:
+        server = server_of(process.pid)
+        # A thread needs a stack: no address space, no thread. So it is for root, too.
+        before = resource.prlimit(server, resource.RLIMIT_AS)
+        size = (int(status_of(server)["VmSize"].split()[0]) + 200) * 1024
+        resource.prlimit(server, resource.RLIMIT_AS, (size, before[1]))
+        with ExitStack() as stack:
+            while not select.select([process.stderr], [], [], 0.1)[0]:
+                # The first may get what was a thread's that has ended.
+                waiting = stack.enter_context(Client(path, greet=False))
+            assert "cannot take a connection: " in process.stderr.readline()
+            assert is_served(other, regular)
+            assert not select.select([waiting.socket], [], [], 0)[0]
 
-        for _, writer in pipes:
-            os.write(writer, b"1")
+            resource.prlimit(server, resource.RLIMIT_AS, before)
 
-        assert {client.reply().data for client in clients} == {b"1"}
-        for fd in (fd for pair in pipes for fd in pair):
-            os.close(fd)
+            assert waiting.read(4) == bytes(4)
+            waiting.send(bytes(4))
+            assert is_served(waiting, regular)
         assert terminated(process) == ""
 
 

@@ -1,73 +1,60 @@
-"""The privileged process is what an auditor can read: the standard library and this package."""
+"""The process with privileges is what an auditor can read, and no more than that."""
 
 import os
-import subprocess
 import sys
 
-from helper_process import Client, cdb, started, terminated
+import pytest
 
-# As the installed program does it; python -m would import more.
-HELPER = (
-    sys.executable,
-    "-c",
-    "import sys; from qemu_pr.cli.qemu_pr_helper import main; sys.exit(main())",
+from qemu_pr.sphinx_ext.privileged_modules import (
+    CONFIGURATIONS,
+    foreign_lines,
+    loaded,
+    own_lines,
+    reasons,
 )
 
-NOT_WITHOUT_NEED = {
-    "argparse",
-    "asyncio",
-    "collections",
-    "contextlib",
-    "dataclasses",
-    "enum",
-    "functools",
-    "logging",
-    "qemu_pr.cli.qemu_pr",
-    "qemu_pr.command_line",
-    "qemu_pr.devices.multipath",
-    "qemu_pr.devices.simulated",
-    "qemu_pr.helper.audit",
-    "qemu_pr.helper.metrics",
-    "qemu_pr.helper.trace",
-    "qemu_pr.scsi.names",
-    "qemu_pr.logical_unit",
-    "re",
-    "signal",
-    "socket",
-    "sqlite3",
-    "subprocess",
-    "threading",
-    "traceback",
-    "typing",
-}
+MOST_LINES = {"no option": 1500, "``--audit --metrics``": 2200}
+NEEDS_NO_PRIVILEGE = "``--simulate``, which needs no privilege"
+PRIVILEGED = [name for name in CONFIGURATIONS if name != NEEDS_NO_PRIVILEGE]
 
 
-# Jython's, which the standard library's copy.py tries and does not find.
-TRIED_IN_VAIN = {"org", "org.python", "org.python.core"}
-
-
-def imported(import_times: str) -> set[str]:
-    """The modules that Python's -X importtime names."""
-    lines = [line for line in import_times.splitlines() if line.startswith("import time:")]
-    return {line.rpartition("|")[2].strip() for line in lines[1:]} - TRIED_IN_VAIN
-
-
-def test_a_serving_helper_has_imported_the_standard_library_and_this_package_only(path, regular):
-    environment = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
-    python = subprocess.run(
-        [sys.executable, "-c", ""], env=environment, capture_output=True, text=True, check=True
-    )
-    with started(HELPER, path, env=environment) as process:
-        with Client(path) as client:
-            client.command(cdb(0x5E), regular)
-            client.command(cdb(0x5F, 24), regular, bytes(24))
-        modules = imported(terminated(process)) - imported(python.stderr)
+@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+def test_only_the_standard_library_and_this_package_are_loaded(configuration):
+    modules = loaded(CONFIGURATIONS[configuration])
 
     assert "qemu_pr.devices.sg_io" in modules
-    foreign = {
-        name
-        for name in modules
-        if name.partition(".")[0] not in {"qemu_pr", *sys.stdlib_module_names}
-    }
+    foreign = {name.partition(".")[0] for name in modules} - {"qemu_pr", *sys.stdlib_module_names}
     assert foreign == set()
-    assert modules & NOT_WITHOUT_NEED == set()
+
+
+@pytest.mark.parametrize("configuration", PRIVILEGED)
+def test_each_module_of_the_standard_library_has_its_reason(configuration):
+    assert foreign_lines(loaded(CONFIGURATIONS[configuration])).keys() <= reasons().keys()
+
+
+@pytest.mark.parametrize("configuration", MOST_LINES)
+def test_there_is_no_more_to_read_than_the_manual_promises(configuration):
+    assert own_lines(loaded(CONFIGURATIONS[configuration])) <= MOST_LINES[configuration]
+
+
+@pytest.mark.parametrize("configuration", PRIVILEGED)
+def test_what_describes_and_what_simulates_is_not_loaded(configuration):
+    modules = loaded(CONFIGURATIONS[configuration])
+
+    assert not modules.keys() & ({"json", "dataclasses", "sqlite3", "typing"} - reasons().keys())
+    assert not modules.keys() & {
+        "qemu_pr.devices.multipath",
+        "qemu_pr.devices.simulated",
+        "qemu_pr.helper.audit.record",
+        "qemu_pr.helper.metrics",
+        "qemu_pr.logical_unit",
+        "qemu_pr.scsi.names",
+    }
+
+
+def test_what_is_measured_leaves_nothing_behind():
+    before = os.listdir("/proc/self/fd")
+
+    loaded("")
+
+    assert os.listdir("/proc/self/fd") == before

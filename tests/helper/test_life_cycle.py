@@ -392,7 +392,8 @@ def test_a_pid_file_that_is_no_regular_file_is_refused_and_left_alone(path, pid_
 
     assert result.returncode == 1
     assert result.stderr == (
-        f"qemu-pr-helper: pid file '{pid_file}' exists and is no regular file\n"
+        f"qemu-pr-helper: pid file '{pid_file}' exists and is no regular file;"
+        " name another with -f\n"
     )
     assert pid_file.is_fifo()
 

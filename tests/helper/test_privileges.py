@@ -18,6 +18,7 @@ from helper_process import (
     children_of,
     descriptors_of,
     run,
+    server_of,
     started,
     status_of,
     terminated,
@@ -52,15 +53,9 @@ def ordinary_user(*command: str) -> tuple[str, ...]:
 
 def process_for_maps(helper: int) -> int:
     """The helper's first child, when it has given up what it had: its descriptors are the last."""
-    first, _ = children_of(helper)
-    wait_for(lambda: len(descriptors_of(first)) <= 4, "it closes what it inherited")
-    return first
-
-
-def process_for_keepers(helper: int) -> int:
-    """The helper's second child."""
-    _, second = children_of(helper)
-    return second
+    process = children_of(helper)["qemu-pr-maps"]
+    wait_for(lambda: len(descriptors_of(process)) <= 4, "it closes what it inherited")
+    return process
 
 
 @as_root
@@ -86,10 +81,11 @@ def test_privileges_equal_those_of_the_c_helper(path, options):
 @as_root
 def test_every_thread_has_the_same_privileges(path):
     with started(PYTHON_HELPER, path, "-u", "nobody") as process, Client(path), Client(path):
-        threads = os.listdir(f"/proc/{process.pid}/task")
+        server = server_of(process.pid)
+        threads = os.listdir(f"/proc/{server}/task")
         assert len(threads) >= 3
         assert {
-            status_of(f"{process.pid}/task/{thread}")["CapEff"]  # type: ignore[arg-type]
+            status_of(f"{server}/task/{thread}")["CapEff"]  # type: ignore[arg-type]
             for thread in threads
         } == {CAP_SYS_RAWIO}
 
@@ -125,12 +121,27 @@ def test_the_process_for_multipath_maps_keeps_two_capabilities_and_no_more(path)
 
 @as_root
 @pytest.mark.parametrize("options", [(), ("-u", "nobody")], ids=" ".join)
-def test_the_process_for_slow_disks_has_the_same_privileges(path, options):
+def test_the_process_that_serves_has_the_same_privileges(path, options):
     with started(PYTHON_HELPER, path, *options) as process:
-        child = process_for_keepers(process.pid)
+        child = server_of(process.pid)
 
         assert privileges(child) == privileges(process.pid)
         assert status_of(child)["NoNewPrivs"] == "1"
+
+
+@as_root
+@pytest.mark.parametrize("options", [(), ("-u", "nobody")], ids=" ".join)
+def test_the_process_that_records_keeps_no_capability(path, folder, options):
+    (folder / "own").mkdir()
+    if options:
+        os.chown(folder / "own", NOBODY, NOBODY)
+    files = ("--audit", f"{folder}/audit", "--metrics", f"{folder}/own/metrics")
+    with started(PYTHON_HELPER, path, *files, *options) as process:
+        child = children_of(process.pid)["qemu-pr-record"]
+
+        assert {privileges(child)[name] for name in CAPABILITIES} == {NONE}
+        assert status_of(child)["NoNewPrivs"] == "1"
+        assert privileges(child)["Uid"] == privileges(process.pid)["Uid"]
 
 
 @as_root
@@ -140,7 +151,7 @@ def test_its_memory_and_descriptors_are_for_root_alone(path, options):
     # With that capability root sees everything; else it sees what is dumpable.
     without = (setpriv, "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
     with started(PYTHON_HELPER, path, *options) as process:
-        for pid in (process.pid, process_for_maps(process.pid), process_for_keepers(process.pid)):
+        for pid in (process.pid, process_for_maps(process.pid), server_of(process.pid)):
             assert run((*without, "readlink", f"/proc/{pid}/exe")).returncode == 1
             assert os.stat(f"/proc/{pid}/environ").st_uid == 0
 

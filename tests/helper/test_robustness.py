@@ -18,6 +18,7 @@ from helper_process import (
     cdb,
     descriptors_of,
     idle_descriptors,
+    server_of,
     serves,
     started,
     terminated,
@@ -118,12 +119,14 @@ def test_two_requests_at_once_are_both_answered(path, regular, python_helper):
 
 def limit_descriptors(pid: int, count: int) -> None:
     """Let a helper open this many further descriptors."""
-    limit = int(descriptors_of(pid)[-1]) + 1 + count
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, limit))
+    taken = set(map(int, descriptors_of(pid)))
+    free = (fd for fd in range(10_000) if fd not in taken)
+    limit = next(fd for number, fd in enumerate(free) if number == count)
+    resource.prlimit(server_of(pid), resource.RLIMIT_NOFILE, (limit, limit))
 
 
 def cpu_seconds(pid: int) -> float:
-    with open(f"/proc/{pid}/stat") as file:
+    with open(f"/proc/{server_of(pid)}/stat") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

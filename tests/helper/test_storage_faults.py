@@ -20,6 +20,7 @@ from helper_process import (
     Reply,
     cdb,
     run,
+    server_of,
     started,
     terminated,
 )
@@ -105,13 +106,13 @@ def test_a_full_disk_under_state_fails_commands_until_there_is_room(path, regula
     with started(PYTHON_HELPER, path, "--simulate", str(state)) as process:
         with Client(path) as client, Client(path) as other:
             assert register(client, regular).status == GOOD
-            limit_files(process.pid, 0)
+            limit_files(server_of(process.pid), 0)
 
             assert register(client, regular, NO_KEY, KEY).sense_codes == INTERNAL_TARGET_FAILURE
             assert is_served(other, null)
             assert keys(other, regular) in (KEY, b"")
 
-            limit_files(process.pid, resource.RLIM_INFINITY)
+            limit_files(server_of(process.pid), resource.RLIM_INFINITY)
             assert keys(other, regular) == KEY
             assert register(client, regular, NO_KEY, KEY).status == GOOD
         log = terminated(process)

@@ -59,7 +59,7 @@ class Shell:
         """Wait for the shell, if the guest boots; one that is to migrate here has it already."""
         self._serial = serial
         if boots:
-            self._receive_until("ready\n", BOOT_SECONDS)
+            self._receive_until("ready\n", BOOT_SECONDS, "the guest to boot")
 
     def run(self, command: str, seconds: float = PATIENCE) -> Result:
         """Run one line of shell in the guest.

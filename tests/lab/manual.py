@@ -86,7 +86,7 @@ def libvirt_helper() -> str:
 
 def commands_of_a_migration() -> list[str]:
     """Give the commands with which the page about live migration moves a reservation by hand."""
-    program = "$ qemu-pr persist --socket $PWD/destination.sock --out "
+    program = "$ qemu-pr persist -n --socket $PWD/destination.sock --out "
     return [
         line.removeprefix("$ ")
         for page in _pages()

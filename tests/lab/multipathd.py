@@ -30,7 +30,8 @@ class Map:
     def states(self) -> list[str]:
         """Tell multipathd's word for each path: ``active``, ``failed``, or none."""
         shown = _run("multipathd", "show", "paths", "raw", "format", "%d %t")
-        state = dict(line.split() for line in shown.splitlines())
+        # While it is busy it answers with one word: timeout.
+        state = dict(line.split() for line in shown.splitlines() if len(line.split()) == 2)
         return [state.get(Path(path.disk).name, "") for path in self.paths]
 
     def wait_for_states(self, *states: str) -> None:

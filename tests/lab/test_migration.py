@@ -47,7 +47,7 @@ def migrate(guest: Guest, socket: Path) -> None:
         assert status["status"] not in ("failed", "cancelled"), status
         return bool(status["status"] == "completed")
 
-    wait_for(has_left, "the migration to complete", seconds=240)
+    wait_for(has_left, "the migration to complete")
 
 
 def assert_is_reserved_for(host: Host, hosts: list[Host], log: Path) -> None:

@@ -108,7 +108,7 @@ def _helper_without_the_library(directory: Path) -> Iterator[tuple[str, Path]]:
     command = f"mount --bind /dev/null $(realpath {library}); exec {OURS_PROGRAM} -k {socket}"
     with log.open("wb") as file:
         process = subprocess.Popen(["unshare", "--mount", "sh", "-c", command], stderr=file)
-    wait_for(lambda: listens(socket), f"the helper to listen; see {log}")
+    wait_for(lambda: listens(socket), lambda: f"the helper to listen: {log.read_text()}")
     yield socket, log
     process.terminate()
     process.wait()

@@ -12,7 +12,7 @@ PATIENCE = 60.0  # seconds
 
 @dataclass(frozen=True)
 class Sample:
-    """What a process takes.
+    """What all processes of a helper take.
 
     Attributes:
         descriptors: How many are open.
@@ -50,18 +50,19 @@ class WatchedHelper:
             time.sleep(0.01)
 
     def sample(self) -> Sample:
-        """Look at the process now."""
-        folder = Path(f"/proc/{self.process.pid}")
-        lines = (folder / "status").read_text().splitlines()
-        status = dict(line.split(":", 1) for line in lines)
+        """Look at the processes now."""
+        first = Path(f"/proc/{self.process.pid}")
+        children = (first / "task" / first.name / "children").read_text().split()
+        folders = [first, *(Path(f"/proc/{child}") for child in children)]
+        statuses = [_status(folder) for folder in folders]
         return Sample(
-            len(os.listdir(folder / "fd")),
-            int(status["Threads"]),
-            int(status["VmRSS"].split()[0]) * 1024,
+            sum(len(os.listdir(folder / "fd")) for folder in folders),
+            sum(int(status["Threads"]) for status in statuses),
+            sum(int(status["VmRSS"].split()[0]) * 1024 for status in statuses),
         )
 
     def settled(self) -> Sample:
-        """Look at the process once it has been doing nothing for a while."""
+        """Look at the processes once it has been doing nothing for a while."""
         deadline = time.monotonic() + PATIENCE
         last, since = self.sample(), time.monotonic()
         while time.monotonic() - since < 3 and time.monotonic() < deadline:
@@ -85,3 +86,8 @@ class WatchedHelper:
         with self._log.open(errors="replace") as lines:
             wrong += [line.strip() for line in lines if any(map(line.__contains__, defects))][:10]
         return wrong
+
+
+def _status(folder: Path) -> dict[str, str]:
+    lines = (folder / "status").read_text().splitlines()
+    return dict(line.split(":", 1) for line in lines)

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 
-from qemu_pr.cli.parser import directory
+from qemu_pr.cli.directory import directory
 from qemu_pr.cli.progress import progress
 from qemu_pr.cli.status.text import printable
 from qemu_pr.doctor.check import Check, Outcome, Result

@@ -16,15 +16,16 @@ from qemu_pr.cli import (
     status,
     units,
 )
-from qemu_pr.cli.parser import USAGE_ERROR, OperatorParser
+from qemu_pr.cli.guessing_parser import GuessingParser
+from qemu_pr.cli.parser import USAGE_ERROR
 
 SUBCOMMANDS = (command_line, lint, persist, status, doctor, multipath_conf, units, completion)
 """One module each, with ``add_parser``; the order is that of the help and the man page."""
 
 
-def build_parser() -> OperatorParser:
+def build_parser() -> GuessingParser:
     """Give the parser of the whole program, which also makes its man page."""
-    parser = OperatorParser(
+    parser = GuessingParser(
         prog="qemu-pr",
         description="Print and check the QEMU command lines that persistent reservations need,"
         " send PERSISTENT RESERVE commands through a helper, show who holds a disk, examine a host,"

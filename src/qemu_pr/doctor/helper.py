@@ -14,6 +14,7 @@ from qemu_pr.systemd_units import SOCKET_UNIT
 
 _LIBRARY = "libmpathpersist"
 _SHOWN = 3  # of the sockets of other helpers
+_LISTENS = re.compile(r"^ListenStream=[ \t]*(\S+)", re.MULTILINE)
 _KEEP_RAWIO = (
     "what starts it takes it away: add CAP_SYS_RAWIO to CapabilityBoundingSet= of its unit, or to "
     "the capabilities of its container"

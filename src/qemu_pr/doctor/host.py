@@ -98,7 +98,8 @@ class Socket:
             return None
         inode = next((one.inode for one in listening(self.proc) if one.is_at(self.path)), None)
         helpers = (one for one in processes(self.proc) if one.is_helper)
-        return eldest([one for one in helpers if inode in one.sockets()]) or listener
+        found = eldest([one for one in helpers if inode in one.sockets()])
+        return found.first if found else listener
 
     @property
     def helper(self) -> Process | None:
@@ -125,8 +126,11 @@ class Listening:
 
 def listening(proc: Path) -> list[Listening]:
     """List the sockets with a path that somebody listens on (/proc/net/unix)."""
-    found = []
-    for line in os.fsdecode((proc / "net/unix").read_bytes()).splitlines()[1:]:
+    found: list[Listening] = []
+    file = proc / "net/unix"
+    if not file.exists():  # that host does not run
+        return found
+    for line in os.fsdecode(file.read_bytes()).split("\n")[1:-1]:
         fields = line.split(maxsplit=7)
         if len(fields) == 8 and int(fields[3], 16) & 0x10000:  # __SO_ACCEPTCON
             found.append(Listening(fields[7], fields[6]))

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,11 +35,12 @@ def helper(host: Host) -> Iterator[Result]:
         return
     found = _PR_HELPER.findall(text)
     name = [_DEFAULT, *_PR_HELPER_DEFAULT.findall(text), *found][-1]
-    path = name if "/" in name else shutil.which(name, path=_SEARCH) or name
+    path = name if "/" in name else _search(host, name)
+    program = host.file(path)
     subject = f"{file}: pr_helper = {name}" + ("" if found else ", the default")
     restart = f"and restart {_daemon(host)}"
-    if not os.access(path, os.X_OK) or os.path.isdir(path):
-        why = "no program" if os.path.exists(path) else "not there"
+    if not os.access(program, os.X_OK) or os.path.isdir(program):
+        why = "no program" if os.path.exists(program) else "not there"
         advice = f"set pr_helper in {file} to the path of qemu-pr-helper, {restart}"
         yield warning(subject, f"it is {why}, {_NOBODY_STARTS}", advice)
     elif host.maps and not _reaches_all_paths(program):
@@ -49,6 +49,12 @@ def helper(host: Host) -> Iterator[Result]:
         yield warning(subject, what, advice)
     else:
         yield ok(subject, "libvirt can start it")
+
+
+def _search(host: Host, name: str) -> str:
+    """Give the path of a program of the host, or its name where there is none."""
+    paths = (f"{directory}/{name}" for directory in _SEARCH.split(":"))
+    return next((path for path in paths if os.access(host.file(path), os.X_OK)), name)
 
 
 def _daemon(host: Host) -> str:

@@ -73,13 +73,19 @@ class Process:
     @cached_property
     def status(self) -> dict[str, str]:
         """What /proc/PID/status says, by name."""
-        lines = os.fsdecode(self._read("status")).splitlines()
+        lines = os.fsdecode(self._read("status")).split("\n")  # a name may hold a form feed
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
     @property
     def parent(self) -> int:
         """The process ID of its parent; 0 if it is gone."""
         return int(self.status.get("PPid", "0"))
+
+    @property
+    def first(self) -> "Process":
+        """The process that forked it for a part of its work, if one did: the one to be stopped."""
+        parent = Process(self.proc, self.parent)
+        return parent if parent.command_line == self.command_line else self
 
     @property
     def user(self) -> int:

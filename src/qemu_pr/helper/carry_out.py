@@ -1,48 +1,53 @@
 """One command on one descriptor, whatever the device: what the helper itself adds to it."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 from time import monotonic
 
-from qemu_pr.devices import FAILED, DeviceError
+from qemu_pr.devices import FAILED, Device, DeviceError
+from qemu_pr.helper.events import Events
 from qemu_pr.protocol import Request
-from qemu_pr.scsi.codes import PERSISTENT_RESERVE_OUT
-from qemu_pr.scsi.completion import Completion
+from qemu_pr.scsi.opcodes import PERSISTENT_RESERVE_OUT
 from qemu_pr.scsi.sense import INVALID_OPERATION_CODE
+from qemu_pr.scsi.status import Completion
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from qemu_pr.devices import Device
-    from qemu_pr.helper.events import Events
+_INVALID_OPERATION_CODE = Completion.check_condition(INVALID_OPERATION_CODE)
+
+
+class Client:
+    """Who connected, as the kernel told it then.
+
+    Attributes:
+        process: The process ID; 0 if it is in another process ID namespace.
+        user: That process's user ID.
+        origin: With an audit log, what /proc had of the process when it connected.
+    """
+
+    def __init__(self, process: int, user: int) -> None:
+        self.process = process
+        self.user = user
+        self.origin: tuple[bytes, ...] = ()
+
+    def __str__(self) -> str:
+        """Give the process ID, for the log."""
+        return str(self.process)
 
 
 class CarriedOut:
     """A command that is finished, with all that may be told of it.
 
     Attributes:
-        client: The process that sent it.
-        user: That process's user ID.
+        client: Who sent it.
         fd: The descriptor that came with it, still open.
         request: The request.
         completion: What it came to.
         seconds: How long it took.
     """
 
-    __slots__ = ("client", "completion", "fd", "request", "seconds", "user")
-
     def __init__(
-        self,
-        client: int,
-        user: int,
-        fd: int,
-        request: Request,
-        completion: Completion,
-        seconds: float,
+        self, client: Client, fd: int, request: Request, completion: Completion, seconds: float
     ) -> None:
         self.client = client
-        self.user = user
         self.fd = fd
         self.request = request
         self.completion = completion
@@ -65,44 +70,34 @@ class CarriedOut:
 
 
 def carry_out(
-    device: Device,
-    fd: int,
-    cdb: bytes,
-    data_out: bytes,
-    client: int,
-    user: int,
-    events: Events,
+    device: Device, fd: int, request: Request, client: Client, events: Events
 ) -> Completion:
     """Carry out a request; whatever goes wrong becomes sense data.
 
     Args:
         device: Where to.
         fd: The descriptor that came with the request; the caller closes it.
-        cdb: 16 bytes, as the client sent them.
-        data_out: The parameter list, or nothing.
-        client: The process that sent it, for the log.
-        user: That process's user ID.
+        request: The request.
+        client: Who sent it, for the log.
         events: Where to report what happens.
     """
-    is_heard = "pr_helper_reply" in events.heard
-    began = monotonic() if is_heard else 0.0
+    began = monotonic()
     if "pr_helper_request" in events.heard:
-        events("pr_helper_request", client, cdb.hex(), len(data_out))
+        events("pr_helper_request", client, request.cdb.hex(), len(request.data_out))
     try:
-        if cdb[0] == PERSISTENT_RESERVE_OUT and _is_read_only(fd):
-            completion = Completion.check_condition(INVALID_OPERATION_CODE)
+        if request.cdb[0] == PERSISTENT_RESERVE_OUT and _is_read_only(fd):
+            completion = _INVALID_OPERATION_CODE
         else:
-            completion = device.execute(fd, cdb, data_out)
+            completion = device.execute(fd, request.cdb, request.data_out)
     except DeviceError as error:
         events("pr_helper_command_fail", client, path_of(fd), error)
         completion = error.completion
     except Exception as error:  # a defect in one device must not stop the guests of the others
         events("pr_helper_device_fail", client, repr(error))
         completion = FAILED
-    if is_heard:
+    if "pr_helper_reply" in events.heard:
         seconds = monotonic() - began
-        request = Request(cdb, data_out)
-        events("pr_helper_reply", CarriedOut(client, user, fd, request, completion, seconds))
+        events("pr_helper_reply", CarriedOut(client, fd, request, completion, seconds))
     return completion
 
 

@@ -1,14 +1,9 @@
 """Going on in the background, without leaving the caller in doubt whether that worked."""
 
-from __future__ import annotations
-
 import os
+from collections.abc import Callable
 
 from qemu_pr.helper import StartError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def daemonize() -> Callable[[], None]:

@@ -1,40 +1,19 @@
 """Which device a descriptor stands for: a disk of this host, a multipath map, a simulated disk."""
 
-from __future__ import annotations
-
 import os
 import stat
+from argparse import Namespace
+from collections.abc import Callable
 
+from qemu_pr.devices import Device
 from qemu_pr.devices.device_mapper import is_multipath_map
 from qemu_pr.devices.isolated import Isolated
 from qemu_pr.devices.sg_io import ScsiDisk
 from qemu_pr.helper import StartError
-from qemu_pr.value import Value
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from qemu_pr.devices import Device
-    from qemu_pr.scsi.completion import Completion
+from qemu_pr.scsi.status import Completion
 
 
-class Simulation(Value):
-    """What ``--simulate`` asks for.
-
-    Attributes:
-        state: Path of the SQLite file that holds the simulated disks' reservations.
-        initiator: The name of this host on their bus; None is the simulator's choice.
-    """
-
-    __slots__ = ("initiator", "state")
-
-    def __init__(self, state: str, initiator: str | None = None) -> None:
-        self.state = state
-        self.initiator = initiator
-
-
-class ByKind:
+class ByKind(Device):
     """Sends a command to one device if it came with a file of a kind, and else to another.
 
     Args:
@@ -54,40 +33,32 @@ class ByKind:
         return device.execute(fd, cdb, data_out)
 
 
-def prepare(simulation: Simulation | None) -> Callable[[Device | None], Device]:
+def prepare(settings: Namespace) -> Callable[[Device | None], Device]:
     """Load what the device needs, while this process may still read any file.
 
     Args:
-        simulation: None if there are only real disks.
+        settings: The options ``simulate`` and ``initiator``.
 
     Returns:
         What makes the device, given the one for multipath maps (None: they are like other disks).
         To be called with the user and group that will serve, because a missing STATE is created
         then. Raises `StartError` if STATE or the name cannot be used.
     """
-    if simulation is None:
-        return disks
+    if settings.simulate is None:
+        return _disks
 
     # The simulator and SQLite: not to be loaded where they are not asked for.
     from qemu_pr.devices.simulated import DEFAULT_INITIATOR, SimulatedDevice, SimulationError
 
     def make(maps: Device | None) -> Device:
+        initiator = settings.initiator or DEFAULT_INITIATOR
         try:
-            simulated = SimulatedDevice(simulation.state, simulation.initiator or DEFAULT_INITIATOR)
+            simulated = SimulatedDevice(settings.simulate, initiator)
         except SimulationError as error:
             raise StartError(str(error)) from None
-        return ByKind(_is_regular, simulated, disks(maps))
+        return ByKind(_is_regular, simulated, _disks(maps))
 
     return make
-
-
-def disks(maps: Device | None = None) -> Device:
-    """Make the device for what is not simulated.
-
-    Args:
-        maps: The device for multipath maps; None: they are like other disks, or there are none.
-    """
-    return ByKind(is_multipath_map, maps, ScsiDisk()) if maps else ScsiDisk()
 
 
 def isolate_maps(prepare_process: Callable[[], None]) -> Isolated:
@@ -105,8 +76,12 @@ def isolate_maps(prepare_process: Callable[[], None]) -> Isolated:
         raise StartError(f"cannot start the process for multipath maps: {error.strerror}") from None
 
 
+def _disks(maps: Device | None) -> Device:
+    return ByKind(is_multipath_map, maps, ScsiDisk()) if maps else ScsiDisk()
+
+
 def _load_multipath() -> Device:
-    from qemu_pr.devices.multipath import MultipathMap  # with ctypes: when the first map is met
+    from qemu_pr.devices.multipath import MultipathMap  # in that process alone
 
     return MultipathMap()
 

@@ -1,111 +1,42 @@
-"""From start to stop: the order in which a helper takes, uses and gives back what it needs."""
+"""From start to stop: the order in which a helper takes, uses and gives back what it needs.
 
-from __future__ import annotations
+A helper is some processes. The first takes all that is needed and then waits for signals; it forks
+one that serves clients, and before, where they are asked for, one that carries out commands on
+multipath maps and one that records::
+
+    qemu-pr-helper      signals, pid file, the socket's file           (`supervise`)
+      qemu-pr-serve     clients; CAP_SYS_RAWIO                         (`serve`)
+      qemu-pr-maps      libmpathpersist; CAP_SYS_ADMIN, CAP_SYS_RAWIO  (`qemu_pr.devices.isolated`)
+      qemu-pr-record    audit log and metrics; no capability           (`recorder`)
+"""
 
 import os
 import resource
+import signal
+import socket
+from argparse import Namespace
+from collections.abc import Callable
 
+from qemu_pr.devices import Device
+from qemu_pr.forked import fork
 from qemu_pr.helper import StartError, devices, listen, privileges
-from qemu_pr.helper.keepers import Keepers
-from qemu_pr.helper.server import DEFAULT_CONNECTIONS, DEFAULT_REQUEST_TIMEOUT, serve
-from qemu_pr.helper.stop_signals import StopSignals
-from qemu_pr.value import Value
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Container
-
-    from qemu_pr.devices.isolated import Isolated
-    from qemu_pr.helper.events import Events
-    from qemu_pr.helper.listen import Listener
-    from qemu_pr.helper.metrics import Metrics
+from qemu_pr.helper.events import Events
+from qemu_pr.helper.serve import serve
+from qemu_pr.helper.supervise import StopSignals, supervise
 
 DEFAULT_SOCKET = "/var/run/qemu-pr-helper.sock"
 DEFAULT_PID_FILE = "/var/run/qemu-pr-helper.pid"
-DEFAULT_METRICS_INTERVAL = 15
-AUDIT_FORMATS = ("text", "json")
 
 
-class Settings(Value):
-    """How to run.
-
-    Attributes:
-        socket: Path of the socket to create; None if the choice is ours (or systemd's).
-        pid_file: Path of the pid file, or None for none.
-        daemon: Whether to go on in the background.
-        user: User ID to change to, or None.
-        group: Group ID to change to, or None.
-        simulation: Whether regular files are simulated disks, and how.
-        multipath: Whether commands on a multipath map go to all its paths.
-        max_connections: How many to keep; see `serve`.
-        request_timeout: How long a client may take to send a request, in seconds.
-        allowed_users: The IDs of the users who may connect; None: all who reach the socket.
-        audit: Path of the audit log, ``-`` for standard error, or None for none.
-        audit_format: One of `AUDIT_FORMATS`.
-        metrics: Path of the file for metrics, or None for none.
-        metrics_interval: After how many seconds it is written anew.
-    """
-
-    __slots__ = (
-        "allowed_users",
-        "audit",
-        "audit_format",
-        "daemon",
-        "group",
-        "max_connections",
-        "metrics",
-        "metrics_interval",
-        "multipath",
-        "pid_file",
-        "request_timeout",
-        "simulation",
-        "socket",
-        "user",
-    )
-
-    def __init__(
-        self,
-        *,
-        socket: str | None = None,
-        pid_file: str | None = None,
-        daemon: bool = False,
-        user: int | None = None,
-        group: int | None = None,
-        simulation: devices.Simulation | None = None,
-        multipath: bool = True,
-        max_connections: int = DEFAULT_CONNECTIONS,
-        request_timeout: float = DEFAULT_REQUEST_TIMEOUT,
-        allowed_users: Container[int] | None = None,
-        audit: str | None = None,
-        audit_format: str = AUDIT_FORMATS[0],
-        metrics: str | None = None,
-        metrics_interval: float = DEFAULT_METRICS_INTERVAL,
-    ) -> None:
-        self.socket = socket
-        self.pid_file = pid_file
-        self.daemon = daemon
-        self.user = user
-        self.group = group
-        self.simulation = simulation
-        self.multipath = multipath
-        self.max_connections = max_connections
-        self.request_timeout = request_timeout
-        self.allowed_users = allowed_users
-        self.audit = audit
-        self.audit_format = audit_format
-        self.metrics = metrics
-        self.metrics_interval = metrics_interval
-
-
-def run(settings: Settings, events: Events) -> int:
+def run(settings: Namespace, events: Events) -> int:
     """Start, serve, stop.
 
     Args:
-        settings: How.
+        settings: The program's options.
         events: Where to report what happens.
 
     Returns:
-        The exit status: 0, or 1 if a second signal cut commands short.
+        The exit status: 0, or 1 if commands were cut short.
 
     Raises:
         StartError: It could not start; nothing is left behind.
@@ -115,76 +46,81 @@ def run(settings: Settings, events: Events) -> int:
         listener = listen.activated(events)
         if listener and settings.socket:
             raise StartError("Unix socket can't be set when using socket activation")
-        make_device = devices.prepare(settings.simulation)
+        make_device = devices.prepare(settings)
         ready = None
         if settings.daemon:
             from qemu_pr.helper.daemonize import daemonize
 
             ready = daemonize()
-        # Before there are threads and files to inherit, and with the privilege that it needs more.
+        # Before there are files to inherit, and with the privilege that it needs more.
         maps = None
-        if settings.multipath:
+        if not settings.no_multipath:
             maps = devices.isolate_maps(lambda: _prepare_for_maps(settings))
-        stop = StopSignals()
+            cleanups.append(_killing(maps.process))
+        signals = StopSignals()
         # The pid file first: whoever cannot have it must not touch the socket.
-        if settings.pid_file:
+        if settings.pidfile:
             from qemu_pr.helper.pid_file import PidFile
 
-            cleanups.append(PidFile(os.path.abspath(settings.pid_file), events).remove)
-        if settings.metrics is not None:
-            from qemu_pr.helper import metrics  # the user who serves may not read Python's files
-        if settings.audit is not None:
-            from qemu_pr.helper import audit
+            cleanups.append(PidFile(settings.pidfile, events).remove)
+        if settings.audit or settings.metrics:
+            from qemu_pr.helper.recorder import Recorder
 
-            audit.start(settings.audit, settings.audit_format, events)
+            cleanups.append(Recorder(settings, events).finish)
         listener = listener or listen.listen(settings.socket or DEFAULT_SOCKET, events)
         cleanups.append(listener.close)
         events("pr_helper_listen", listener.path or "the socket that systemd passed")
         privileges.drop(settings.user, settings.group)
-        device = make_device(maps)
-        file = None
-        if settings.metrics is not None:
-            file = metrics.MetricsFile(settings.metrics, settings.metrics_interval, events)
-            cleanups.append(file.stop)
-        keepers = None
-        if settings.simulation is None:  # a simulated disk is no slower than its process
-            counted = file.metrics if file else None
-            keepers = _start_keepers(settings, listener, maps, counted, events)
-        if file:
-            file.start()
+        process, server = _start_serving(listener.socket, make_device(maps), events, settings)
+        cleanups.append(_killing(process))
+        listener.socket.close()  # or clients could go on connecting to what nobody accepts from
+        if maps:
+            maps.leave()
         if ready:
             ready()
-        limits = (settings.max_connections, settings.request_timeout, settings.allowed_users)
-        return 0 if serve(listener, device, stop, events, *limits, keepers) else 1
+        return supervise(signals, server, events, listener.close)
     finally:
         for clean_up in reversed(cleanups):
             clean_up()
 
 
-def _start_keepers(
-    settings: Settings,
-    listener: Listener,
-    maps: Isolated | None,
-    metrics: Metrics | None,
-    events: Events,
-) -> Keepers:
-    def prepare() -> None:
-        listener.socket.close()  # whoever stops the helper wants its socket gone
-        if maps:
-            maps.leave()
-        _detach_daemon(settings)
+def _start_serving(
+    listening: socket.socket, device: Device, events: Events, settings: Namespace
+) -> tuple[int, socket.socket]:
+    """Fork the process that serves; give its ID, and what brings its exit status."""
+    server, control = socket.socketpair()
 
-    def begin(number: int) -> None:
-        if metrics:
-            metrics.count_apart(number)
+    def live() -> int:
+        server.close()
+        _detach_daemon(settings)
+        try:
+            status = serve(listening, device, control, events, settings)
+        except Exception as error:  # a defect: better none than a helper that does not accept
+            events("pr_helper_fail", repr(error))
+            status = 1
+        events.tell_left_out()
+        control.send(bytes((status,)))
+        return status
 
     try:
-        return Keepers(devices.disks(), events, settings.request_timeout, prepare, begin)
+        return fork("qemu-pr-serve", live), server
     except OSError as error:
-        raise StartError(f"cannot start the process for slow disks: {error.strerror}") from None
+        raise StartError(f"cannot start the process that serves: {error.strerror}") from None
+    finally:
+        control.close()
 
 
-def _prepare_for_maps(settings: Settings) -> None:
+def _killing(process: int) -> Callable[[], None]:
+    def kill() -> None:
+        try:
+            os.kill(process, signal.SIGKILL)
+        except PermissionError:  # it is about to become this user, and ends with this process
+            pass
+
+    return kill
+
+
+def _prepare_for_maps(settings: Namespace) -> None:
     _raise_descriptor_limit()
     privileges.drop(
         settings.user, settings.group, (privileges.CAP_SYS_RAWIO, privileges.CAP_SYS_ADMIN)
@@ -192,7 +128,7 @@ def _prepare_for_maps(settings: Settings) -> None:
     _detach_daemon(settings)
 
 
-def _detach_daemon(settings: Settings) -> None:
+def _detach_daemon(settings: Namespace) -> None:
     """Let go of the terminal in a process that was forked before the daemon itself did."""
     if settings.daemon:
         from qemu_pr.helper.daemonize import detach

@@ -1,19 +1,14 @@
 """The helper's socket: handed over by systemd, or created without taking it from a live helper."""
 
-from __future__ import annotations
-
-import _socket as socket  # without enum
 import errno
 import fcntl
 import os
+import socket
 import stat
 import time
 
 from qemu_pr.helper import StartError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from qemu_pr.helper.events import Events
+from qemu_pr.helper.events import Events
 
 MAX_PATH_SIZE = 107  # sun_path of struct sockaddr_un has 108 bytes and ends with a zero
 LOCK_PATIENCE = 5.0  # seconds
@@ -86,8 +81,8 @@ def activated(events: Events) -> Listener | None:
     return Listener(passed, None, events)
 
 
-def check_path(path: str) -> None:
-    """Refuse a path that no Unix socket can have.
+def checked_path(path: str) -> str:
+    """Give a path that a Unix socket can have.
 
     Raises:
         StartError: It is relative or too long.
@@ -98,6 +93,7 @@ def check_path(path: str) -> None:
         raise StartError(
             f"UNIX socket path '{path}' is too long: {size} bytes, at most {MAX_PATH_SIZE} fit"
         )
+    return path
 
 
 def listen(path: str, events: Events) -> Listener:
@@ -110,7 +106,6 @@ def listen(path: str, events: Events) -> Listener:
     Raises:
         StartError: A helper listens there, something else is there, or the system refuses.
     """
-    check_path(path)
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         directory = _lock_directory(os.path.dirname(path))

@@ -1,15 +1,10 @@
 """Giving up every privilege but those that the kernel wants for SCSI commands."""
 
-from __future__ import annotations
-
 import ctypes
 import os
+from collections.abc import Collection
 
 from qemu_pr.helper import StartError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 # <linux/capability.h>, <linux/prctl.h>
 CAP_SETGID = 6

@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from qemu_pr.cli.directory import directory
 from qemu_pr.cli.multipath_conf import checking, printing
-from qemu_pr.cli.parser import directory
 
 _DESCRIPTION = """\
 Print the reservation_key entry of multipath.conf for multipath maps, or check an existing

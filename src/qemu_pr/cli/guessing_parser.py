@@ -1,0 +1,68 @@
+"""The argument parser of `qemu-pr`, which guesses what a mistyped word meant."""
+
+import argparse
+import difflib
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from qemu_pr.cli.parser import OperatorParser
+
+
+class GuessingParser(OperatorParser):
+    """An operator's parser whose subparsers are of the same class, and that names the nearest word.
+
+    With ``allow_underscores`` long options may have ``_`` for ``-``.
+    """
+
+    def __init__(self, *args: object, allow_underscores: bool = False, **kwargs: object) -> None:
+        self._allow_underscores = allow_underscores
+        super().__init__(*args, **kwargs)
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse arguments; a subcommand reports those that it does not know itself.
+
+        Left to argparse, the program would report them, and point to its own --help.
+        """
+        if self._allow_underscores and args is not None:
+            args = list(map(_with_dashes, args))
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown and " " in self.prog:
+            self.error(
+                f"unrecognized arguments: {' '.join(unknown)}{self._meant(unknown, args or ())}"
+            )
+        return found, unknown
+
+    def _meant(self, unknown: Sequence[str], words: Sequence[str]) -> str:
+        """Guess what was meant by what nobody knows: an option, or a path with a blank in it."""
+        options = [word.partition("=")[0] for word in unknown if word.startswith("--")]
+        near = [_nearest(option, self._option_string_actions) for option in options]
+        if any(near):
+            return "".join(near)
+        first, blank, _ = os.getcwd().partition(" ")
+        torn = blank and any(word.endswith(first) for word in words)
+        return (
+            '; this directory has a blank in its path: write "$PWD", with the quotes'
+            if torn
+            else ""
+        )
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse what is no choice, and name the nearest one."""
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += _nearest(str(value), action.choices or ())
+            raise
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, map(str, known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _with_dashes(word: str) -> str:
+    name, equals, value = word.partition("=")
+    return name.replace("_", "-") + equals + value if name.startswith("--") else word
