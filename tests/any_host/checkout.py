@@ -11,7 +11,6 @@ ROOT = Path(__file__).parents[2]
 NOT_ARCHIVED = (".git", ".venv", "build", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis")
 PROGRAMS = (
     "qemu-pr = qemu_pr.cli.qemu_pr:main",
-    "qemu-pr-helper = qemu_pr.cli.qemu_pr_helper:main",
     "sphinx-build = sphinx.cmd.build:main",
 )
 
@@ -37,5 +36,6 @@ def copy_checkout(to: Path, python: str) -> Path:
     scripts.variants = {""}
     scripts.set_mode = True
     scripts.make_multiple(PROGRAMS)
+    shutil.copy(to / "packaging/qemu-pr-helper", environment / "bin")
     (environment / "bin/.installed").write_text(f"{to.resolve()}\n")
     return to
