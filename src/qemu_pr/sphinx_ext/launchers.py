@@ -7,7 +7,8 @@ process that such a script starts has another name, and its command line another
 import sys
 from pathlib import Path
 
-_OF_SHELL = b"#!/bin/sh\n'''exec'"  # Python reads on behind the third line
+_SHELL = b"#!/bin/sh\n"
+_OF_SHELL = _SHELL + b"'''exec'"  # pip's; Python reads on behind the third line
 
 
 def write_launchers(directory: Path) -> list[Path]:
@@ -20,7 +21,8 @@ def write_launchers(directory: Path) -> list[Path]:
         The directories to look for programs in, before all others.
     """
     programs = Path(sys.executable).parent
-    texts = {path.name: path.read_bytes() for path in programs.iterdir() if _is_of_shell(path)}
+    scripts = [path for path in programs.iterdir() if _begins_with(path, _SHELL)]
+    texts = {path.name: path.read_bytes() for path in scripts if _begins_with(path, _OF_SHELL)}
     if not texts:
         return [programs]
     # Through a link to its environment, Python finds what is installed there.
@@ -31,11 +33,16 @@ def write_launchers(directory: Path) -> list[Path]:
     for name, text in texts.items():
         (own / name).write_bytes(b"#!%s/python\n%s" % (bytes(found), text.split(b"\n", 3)[3]))
         (own / name).chmod(0o755)
+    for (
+        path
+    ) in scripts:  # those of packages find their Python, and are looked for beside the others
+        if path.name not in texts:
+            (own / path.name).symlink_to(found / path.name)
     return [own, found]
 
 
-def _is_of_shell(path: Path) -> bool:
+def _begins_with(path: Path, text: bytes) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return file.read(len(_OF_SHELL)) == _OF_SHELL
+        return file.read(len(text)) == text
