@@ -103,4 +103,4 @@ $(BIN)/.installed-%: $(BIN)/.installed
 	@touch $@
 
 .NOTPARALLEL: # the builds share build/doctrees
-.PHONY: manual html man doctest test lab matrix bench fuzz soak lint clean
+.PHONY: manual html man doctest help test lab matrix bench fuzz soak lint clean

@@ -50,6 +50,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs/conf.py").write_text(CONF)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("QEMU_PR_REQUIRE_ALL", raising=False)  # these pages have what is not there
 
     def build(page: str, *builders: str) -> list[str]:
         """Build a manual of one page; give what the page tells of its examples."""

@@ -165,7 +165,7 @@ _OTHER_PATH = "the disk takes no command through this port: use another path, or
 _CODE_ADVICE: dict[tuple[int, int, int], str] = {
     (SenseKey.NOT_READY, 0x04, 0x0B): _OTHER_PATH,
     (SenseKey.NOT_READY, 0x04, 0x0C): _OTHER_PATH,
-    (SenseKey.ABORTED_COMMAND, 0x00, 0x06): (
+    NO_DISK: (
         "the helper cannot send SCSI commands to it: it is no SCSI disk "
         "(a regular file needs qemu-pr-helper --simulate)"
     ),
