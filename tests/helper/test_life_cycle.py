@@ -18,11 +18,11 @@ from helper_process import (
     PYTHON_HELPER,
     Client,
     cdb,
+    exists,
     idle_descriptors,
     run,
     serves,
     started,
-    status_of,
     terminated,
     wait_for,
 )
@@ -36,14 +36,6 @@ STOP_SIGNALS = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
 @pytest.fixture
 def pid_file(folder):
     return folder / "helper.pid"
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process that is no child of ours has ended."""
-    try:
-        return status_of(pid)["State"].startswith("Z")
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 def dead_socket(path: str) -> None:
@@ -420,7 +412,7 @@ def test_daemon_returns_when_it_serves_and_the_pid_file_is_written(path, pid_fil
         assert {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in range(3)} == {"/dev/null"}
     finally:
         os.kill(pid, signal.SIGTERM)
-    wait_for(lambda: is_gone(pid), "the daemon ends")
+    wait_for(lambda: not exists(pid), "the daemon ends")
     assert not pid_file.exists()
     assert not Path(path).exists()
 

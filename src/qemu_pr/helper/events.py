@@ -8,7 +8,7 @@ from time import monotonic
 
 QUIET, NORMAL, VERBOSE, DEBUG = range(4)
 
-_STANDARD_ERROR = 2  # without the locks of sys.stderr: who waits to write keeps nobody else waiting
+STANDARD_ERROR = 2  # without the locks of sys.stderr: who waits to write keeps nobody else waiting
 
 # The journal's priorities (syslog(3)): of the log, by verbosity, and of all else.
 _PRIORITIES = {NORMAL: 4, VERBOSE: 6, DEBUG: 7}
@@ -71,7 +71,7 @@ class Events:
         self,
         verbosity: int = NORMAL,
         traced: Collection[str] = (),
-        trace_file: int = _STANDARD_ERROR,
+        trace_file: int = STANDARD_ERROR,
     ) -> None:
         self._logged = {name for name, (level, _) in EVENTS.items() if level <= verbosity}
         self._traced = frozenset(traced)
@@ -110,7 +110,7 @@ class Events:
         if name in self._logged and (name not in _OFTEN or self._has_room()):
             level, text = EVENTS[name]
             prefix = journal_prefix(_PRIORITIES[level])
-            _write(_STANDARD_ERROR, f"{prefix}qemu-pr-helper: {_line(text, values)}")
+            _write(STANDARD_ERROR, f"{prefix}qemu-pr-helper: {_line(text, values)}")
         if name in self._traced:
             _write(self._trace_file, f"{name} {_line(EVENTS[name][1], values)}")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from qemu_pr.helper import StartError
-from qemu_pr.helper.events import EVENTS
+from qemu_pr.helper.events import EVENTS, STANDARD_ERROR
 from qemu_pr.helper.own_file import OWN_FILE, why_not_opened
 from qemu_pr.value import Value
 
@@ -88,7 +88,7 @@ def open_file(path: str | None) -> int:
         StartError: It cannot be written.
     """
     if path is None:
-        return 2
+        return STANDARD_ERROR
     try:
         return os.open(path, OWN_FILE | os.O_WRONLY | os.O_APPEND, 0o666)
     except OSError as error:

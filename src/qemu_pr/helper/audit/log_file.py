@@ -4,12 +4,11 @@ import errno
 import os
 
 from qemu_pr.helper import StartError
-from qemu_pr.helper.events import Events, has_room
+from qemu_pr.helper.events import STANDARD_ERROR, Events, has_room
 from qemu_pr.helper.own_file import OWN_FILE, is_at, why_not_opened
 
 # A pipe that nobody empties loses lines; it does not hold up who writes.
 _FLAGS = OWN_FILE | os.O_WRONLY | os.O_APPEND
-_STANDARD_ERROR = 2
 
 
 class LogFile:
@@ -35,7 +34,7 @@ class LogFile:
         self._is_torn = False  # the last line was not written to its end
         self.lost = 0
         try:
-            self._fd = os.open(self._path, _FLAGS, 0o600) if self._path else _STANDARD_ERROR
+            self._fd = os.open(self._path, _FLAGS, 0o600) if self._path else STANDARD_ERROR
         except OSError as error:
             raise StartError(
                 f"cannot write the audit log '{path}': {why_not_opened(error)}"
