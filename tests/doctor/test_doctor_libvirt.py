@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from examined import not_root
 from qemu_pr.doctor.check import Outcome
 from qemu_pr.doctor.host import Host
 from qemu_pr.doctor.libvirt import domains, helper, installed
@@ -35,6 +36,14 @@ def write_conf(etc: Path, text: str) -> Host:
 
 def test_without_its_configuration_libvirt_is_no_matter(etc: Path) -> None:
     assert not installed(Host(etc=etc))
+
+
+def test_a_directory_for_root_only_is_not_taken_for_one_without_it(etc: Path) -> None:
+    write_conf(etc, "")
+    (etc / "libvirt").chmod(0o700)
+
+    with not_root(), pytest.raises(PermissionError):
+        installed(Host(etc=etc))
 
 
 def test_a_helper_that_is_there(etc: Path) -> None:

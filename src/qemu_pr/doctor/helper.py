@@ -5,6 +5,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 
 from qemu_pr.doctor.check import Result, failure, ok, unknown, warning
 from qemu_pr.doctor.host import Guest, Host, Socket
@@ -59,10 +60,16 @@ def _start(path: str) -> str:
 
 def _unit_serves(host: Host, path: str) -> bool:
     """Tell whether systemd listens on a socket for the helper, or would if it were told to."""
-    directories = (host.etc / "systemd/system", host.etc.parent / "usr/lib/systemd/system")
-    unit = next((one / SOCKET_UNIT for one in directories if (one / SOCKET_UNIT).exists()), None)
-    listens = _LISTENS.findall(unit.read_text(errors="surrogateescape")) if unit else ()
-    return plain(os.path.abspath(path)) in {plain(one.replace("%t/", "/run/")) for one in listens}
+    listens = {plain(one.replace("%t/", "/run/")) for one in _LISTENS.findall(_socket_unit(host))}
+    return plain(os.path.abspath(path)) in listens
+
+
+def _socket_unit(host: Host) -> str:
+    """Give the text of the unit that counts; empty if there is none that this user may read."""
+    for directory in (host.etc / "systemd/system", host.etc.parent / "usr/lib/systemd/system"):
+        with suppress(OSError):
+            return (directory / SOCKET_UNIT).read_text(errors="surrogateescape")
+    return ""
 
 
 def _remedy(host: Host, one: Socket) -> str:
