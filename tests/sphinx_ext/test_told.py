@@ -67,7 +67,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list
 def test_what_was_not_run_is_told_with_the_reason(build: Callable[..., list[str]]) -> None:
     assert build(PAGE, "verify", "html") == [
         "This build did not run it: no-such-program is not installed:"
-        " apt-get install no-such-package.",
+        " on Debian, apt-get install no-such-package.",
         "This build did not run it: it takes the lab.",
         "This build ran 2 of the 4 examples on this page.",
     ]

@@ -55,10 +55,13 @@ def build(tmp_path, monkeypatch, capfd) -> Callable[..., Build]:
     return build
 
 
-def counts(verified=0, skipped=0, not_verified=0, unmarked=0, failed=0, in_lab=0):
+def counts(
+    verified=0, skipped=0, not_verified=0, unmarked=0, failed=0, in_lab=0, of_other_releases=0
+):
     lab = f" {in_lab} left to the lab," if in_lab else ""
+    other = f" {of_other_releases} of other releases," if of_other_releases else ""
     return (
-        f"{verified} blocks verified,{lab} {skipped} skipped,"
+        f"{verified} blocks verified,{lab}{other} {skipped} skipped,"
         f" {not_verified} not verified (with reasons), {unmarked} unmarked, {failed} failed"
     )
 
@@ -353,7 +356,7 @@ def test_what_cannot_run_here_is_skipped_with_what_to_install(build):
     assert built.status == 0
     assert built.output.splitlines()[:-1] == [
         "docs/index.rst:9: skipped: doctest: +SKIP",
-        "to run what is skipped: apt-get install no-such-package",
+        "to run what is skipped, on Debian: apt-get install no-such-package",
     ]
     assert built.counts == counts(skipped=2)
 
@@ -379,19 +382,37 @@ RELEASES = """\
 """
 
 
-def test_an_example_of_one_release_runs_where_that_is(build, tmp_path, monkeypatch):
+def some_program(tmp_path, monkeypatch, says):
     program = tmp_path / "some-program"
-    program.write_text("#!/bin/sh\necho some-program release 7.2.22 of 2025-01-02\n")
+    program.write_text(f"#!/bin/sh\necho {says}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+
+@pytest.mark.parametrize("require_all", ["", "1"])
+def test_an_example_of_one_release_runs_where_that_is(build, tmp_path, monkeypatch, require_all):
+    some_program(tmp_path, monkeypatch, "some-program release 7.2.22 of 2025-01-02")
     page = RELEASES.format(older="some-program < 11", newer="some-program >= 11.0")
 
-    built = build(page)
+    built = build(page, require_all=require_all)
 
+    assert built.status == 0
     assert built.notes == [
-        "docs/index.rst:12: skipped: needs some-program >= 11.0, and the one here is 7.2.22"
+        "docs/index.rst:12: of another release:"
+        " needs some-program >= 11.0, and the one here is 7.2.22"
     ]
-    assert built.counts == counts(verified=1, skipped=1)
+    assert built.counts == counts(verified=1, of_other_releases=1)
+
+
+def test_a_program_that_does_not_tell_its_release_is_a_failure_where_all_must_run(
+    build, tmp_path, monkeypatch
+):
+    some_program(tmp_path, monkeypatch, "hello")
+    page = RELEASES.format(older="some-program < 11", newer="some-program >= 11.0")
+
+    built = build(page, require_all="1")
+
+    assert built.counts == counts(failed=2)
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,13 @@ REPORT = "report.txt"
 
 _COUNTED_AS = dict(zip(Outcome, Outcome, strict=True)) | {
     Outcome.VERIFIED: "blocks verified",
+    Outcome.OF_OTHER_RELEASE: "of other releases",
     Outcome.NOT_VERIFIED: "not verified (with reasons)",
 }
 
 
-_ONLY_IF_ANY = {Outcome.IN_LAB, Outcome.LEFT_TO_LAB}  # others have no lab
+# Others have no lab, and no examples of one release.
+_ONLY_IF_ANY = {Outcome.IN_LAB, Outcome.LEFT_TO_LAB, Outcome.OF_OTHER_RELEASE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ def verify(block: Block, page: Page, *, require_all: bool, in_lab: Mapping[str, 
             return Result(block, Outcome.UNMARKED, [Note(0, advice)])
     if lacks := page.lacks(block):
         reason = "; ".join(lack.why for lack in lacks)
+        if any(lack.of_release for lack in lacks):
+            return Result(block, Outcome.OF_OTHER_RELEASE, [Note(0, reason)])
         if require_all:
             return Result(block, Outcome.FAILED, [Note(0, f"{REQUIRE_ALL}=1, but {reason}")])
         packages = tuple(lack.package for lack in lacks if lack.package)
@@ -103,7 +107,7 @@ def report(results: Sequence[Result]) -> str:
                 if note.details:
                     lines.append(indent(note.details, "    ", lambda _line: True))
     if packages := sorted({package for result in results for package in result.packages}):
-        lines.append(f"to run what is skipped: apt-get install {' '.join(packages)}")
+        lines.append(f"to run what is skipped, on Debian: apt-get install {' '.join(packages)}")
     counted = (r for r in results if r.block.shown or r.outcome is Outcome.FAILED)
     counts = Counter(result.outcome for result in counted)
     named = (o for o in Outcome if counts[o] or o not in _ONLY_IF_ANY)

@@ -33,10 +33,12 @@ class Lack:
     Attributes:
         why: One line, with what to do.
         package: The Debian package that would help; empty if none would.
+        of_release: Whether it is true of releases other than the one here: nothing is missing.
     """
 
     why: str
     package: str = ""
+    of_release: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Program:
         """
         program = shutil.which(self.name, path=path)
         if program is None:
-            why = f"{self.name} is not installed: apt-get install {self.package}"
+            why = f"{self.name} is not installed: on Debian, apt-get install {self.package}"
             return Lack(why, self.package)
         if not self.relation:
             return None
@@ -71,7 +73,8 @@ class Program:
         if here and _COMPARE[self.relation](_numbers(here), _numbers(self.release)):
             return None
         found = f"is {here}" if here else "does not tell its release"
-        return Lack(f"needs {self.name} {self.relation} {self.release}, and the one here {found}")
+        why = f"needs {self.name} {self.relation} {self.release}, and the one here {found}"
+        return Lack(why, of_release=bool(here))
 
 
 _COMPARE = {"<": operator.lt, ">=": operator.ge}

@@ -20,6 +20,7 @@ class Outcome(StrEnum):
     VERIFIED = "verified"
     IN_LAB = "verified in the lab"
     LEFT_TO_LAB = "left to the lab"
+    OF_OTHER_RELEASE = "of another release"
     SKIPPED = "skipped"
     NOT_VERIFIED = "not verified"
     UNMARKED = "unmarked"

@@ -25,6 +25,7 @@ SUMMARY = "of-examples"
 _NOTES = {
     Outcome.IN_LAB: "Run in the lab: {why}.",
     Outcome.LEFT_TO_LAB: "This build did not run it: it takes the lab.",
+    Outcome.OF_OTHER_RELEASE: "This build did not run it: {why}.",
     Outcome.SKIPPED: "This build did not run it: {why}.",
     Outcome.NOT_VERIFIED: "Not verified: {why}.",
     Outcome.UNMARKED: "Not verified.",
