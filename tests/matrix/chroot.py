@@ -4,7 +4,8 @@ import fcntl
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -116,20 +117,10 @@ class Chroot:
         Returns:
             Its exit status.
         """
-        bound = [word for pair in self._bound(with_certificates) for word in pair]
         environment = [f"{name}={value}" for name, value in _environment().items()]
         inside = ["env", "-i", "-C", PROJECT_INSIDE, *environment, *command]
-        enter = ["sh", "-c", ENTER, "enter", str(self._root), *bound, "--", *inside]
-        namespaces = (
-            "--mount",
-            "--propagation=private",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--ipc",
-        )
         return subprocess.run(
-            ["unshare", *namespaces, *enter],
+            _enter(self._root, self._bound(with_certificates), inside),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -151,6 +142,35 @@ class Chroot:
                 inside.parent.mkdir(parents=True, exist_ok=True)
                 inside.touch()
             yield path, place
+
+
+def why_no_chroot() -> str:
+    """Enter a root directory with this machine's programs.
+
+    Returns:
+        What the machine says if it refuses a namespace or a mount that it takes; else nothing.
+    """
+    programs = [path for path in ("/usr", "/bin", "/lib", "/lib64") if Path(path).exists()]
+    with tempfile.TemporaryDirectory() as root:
+        for path in ("/proc", "/sys", "/dev", "/run", "/tmp", *programs):
+            Path(root, path[1:]).mkdir()
+        enter = _enter(Path(root), zip(programs, programs, strict=True), ["true"])
+        tried = subprocess.run(enter, capture_output=True, text=True)
+    said = tried.stderr.split("\n", 1)[0].strip() or f"exit status {tried.returncode}"
+    return said if tried.returncode else ""
+
+
+def _enter(root: Path, bound: Iterable[tuple[str, str]], command: list[str]) -> list[str]:
+    """Give the command that runs another one in a root directory, in namespaces of its own.
+
+    Args:
+        root: The directory.
+        bound: What is seen inside besides, and where.
+        command: What runs there.
+    """
+    namespaces = ("--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--ipc")
+    binds = [word for pair in bound for word in pair]
+    return ["unshare", *namespaces, "sh", "-c", ENTER, "enter", str(root), *binds, "--", *command]
 
 
 def sources_of_this_machine(release: str) -> Sources:

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from chroot import PROJECT_INSIDE, Chroot, sources_of_this_machine
+from chroot import PROJECT_INSIDE, Chroot, sources_of_this_machine, why_no_chroot
 
 PROJECT = Path(__file__).resolve().parents[2]
 RELEASES = ("bookworm", "trixie", "sid")
@@ -35,6 +35,11 @@ COUNTS = re.compile(
     r"^(?:(\w+) +\| )?(.*\b\d+ (?:passed|failed|blocks verified)\b.*)$", re.MULTILINE
 )
 
+# Where pytest begins to tell what failed. Other programs tell it last.
+FAILURES = re.compile(r"^(?:\w+ +\| )?=+ (?:FAILURES|ERRORS) =+$", re.MULTILINE)
+LAST_LINES = 60
+MOST_LINES = 1000  # of pytest's
+
 
 @dataclass(frozen=True)
 class Result:
@@ -45,6 +50,7 @@ class Result:
     status: int
     seconds: float
     counts: str
+    log: Path
 
     def row(self) -> str:
         """Give its line of the table."""
@@ -75,6 +81,8 @@ def main() -> int:
             for step in dict.fromkeys([INSTALL, *options.steps]):
                 results.append(_run(chroot, step, options))
                 print(f"matrix: {results[-1].row()}", flush=True)
+                if results[-1].status:
+                    print(_what_failed(results[-1].log), flush=True)
                 _write_table(results, options.output)
                 if step == INSTALL and results[-1].status:
                     break
@@ -95,12 +103,22 @@ def _run(chroot: Chroot, step: str, options: argparse.Namespace) -> Result:
     seconds = time.monotonic() - begin
     if step == "lab":
         chroot.copy_out("build/lab", directory / "lab")
-    return Result(chroot.release, step, status, seconds, _counts(log))
+    return Result(chroot.release, step, status, seconds, _counts(log), log)
 
 
 def _counts(log: Path) -> str:
     last = dict(COUNTS.findall(log.read_text(errors="replace")))
     return "; ".join(f"{name} {counts.strip(' =')}".strip() for name, counts in last.items())
+
+
+def _what_failed(log: Path) -> str:
+    """Give the part of a log that tells what failed: the log may be gone with the machine."""
+    text = log.read_text(errors="replace")
+    told = FAILURES.search(text)
+    lines = (
+        text[told.start() :].splitlines()[-MOST_LINES:] if told else text.splitlines()[-LAST_LINES:]
+    )
+    return "\n".join([*(f"    {line}" for line in lines), f"matrix: the whole log: {log}"])
 
 
 def _write_table(results: Iterable[Result], output: Path) -> str:
@@ -117,6 +135,11 @@ def _refuse_what_cannot_work() -> None:
     missing = [program for program in ("debootstrap", "unshare") if not shutil.which(program)]
     if missing:
         sys.exit(f"matrix: {', '.join(missing)} is missing: apt-get install debootstrap util-linux")
+    if refused := why_no_chroot():
+        sys.exit(
+            f"matrix: this machine refuses a namespace or a mount that a chroot takes ({refused}):"
+            " run it where root may have them; in a container: --privileged"
+        )
 
 
 def _parse() -> argparse.Namespace:
