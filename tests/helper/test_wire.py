@@ -1,11 +1,13 @@
 """What a client meets at the socket: FACTS of QEMU's helper, asked of both."""
 
 import os
+import re
 import socket
+import subprocess
 
 import pytest
 
-from helper_process import CHECK_CONDITION, Client, cdb
+from helper_process import C_HELPER, CHECK_CONDITION, Client, cdb
 
 IN = cdb(0x5E, 8192)
 OUT = cdb(0x5F, 24)
@@ -208,13 +210,24 @@ def test_a_descriptor_of_the_connection_itself_ends_with_io_process_terminated(c
     assert (reply.status, reply.sense_codes) == (CHECK_CONDITION, IO_PROCESS_TERMINATED)
 
 
-def test_an_o_path_descriptor_ends_with_io_process_terminated(client, folder):
+def test_an_o_path_descriptor_ends_with_io_process_terminated(client, command, folder):
     fd = os.open(folder, os.O_PATH)
-
-    reply = client.command(IN, fd)
-
+    client.send(IN, fd)
     os.close(fd)
-    assert (reply.status, reply.sense_codes) == (CHECK_CONDITION, IO_PROCESS_TERMINATED)
+
+    if hangs_up_on_o_path(command):
+        assert client.is_closed()
+    else:
+        reply = client.reply()
+        assert (reply.status, reply.sense_codes) == (CHECK_CONDITION, IO_PROCESS_TERMINATED)
+
+
+def hangs_up_on_o_path(command):
+    """QEMU's helper does in 11.1, where it sets flags of each descriptor; not in 7.2 and 10.0."""
+    if command != C_HELPER:
+        return False
+    told = subprocess.run([*command, "--version"], capture_output=True, text=True).stdout
+    return int(re.search(r"(\d+)\.", told)[1]) >= 11
 
 
 @pytest.mark.parametrize("opcode", [0x5E, 0x5F])
