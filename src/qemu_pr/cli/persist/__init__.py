@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_inquiry and not args.json and not _is_no_disk(failure):
         _write(disk.encode(errors="surrogateescape"))
     if failure is None and args.verbose and isinstance(request.action, OutServiceAction):
-        print(f"PR out: {_succeeded(request.action)}", file=sys.stderr)
+        print(_succeeded(request.action), file=sys.stderr)
     fields: dict[str, Any] = {}
     if failure is None and isinstance(request.action, InServiceAction):
         if args.json:
@@ -126,10 +126,10 @@ def _execute(socket_path: str, request: Request) -> tuple[Completion, str, str]:
 
 
 def _succeeded(action: OutServiceAction) -> str:
-    """Say what sg_persist says of a command that was carried out."""
+    """Say what sg_persist of sg3_utils 1.48 says of a command that was carried out."""
     if action is OutServiceAction.REGISTER_AND_MOVE:
-        return "'register and move' command successful"
-    return f"command ({action.name.replace('_', ' ').capitalize()}) successful"
+        return "PR out (register and move): command successful"
+    return f"PR out: command ({action.name.replace('_', ' ').capitalize()}) successful"
 
 
 def _is_no_disk(failure: Failure | None) -> bool:
