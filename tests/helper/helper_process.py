@@ -125,6 +125,12 @@ def children_of(pid: int) -> dict[str, int]:
     return {status_of(child)["Name"]: child for child in children if exists(child)}
 
 
+def child_of(pid: int, name: str) -> int:
+    """The process of that name that a helper forks; it may be about to take the name."""
+    wait_for(lambda: name in children_of(pid), f"{name} is there")
+    return children_of(pid)[name]
+
+
 def exists(pid: int) -> bool:
     """Whether a process has not ended."""
     try:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from helper_process import PATIENCE, children_of, connections_of, exists, wait_for
+from helper_process import PATIENCE, children_of, connections_of, exists, status_of, wait_for
 
 
 def tree_of(pid: int) -> list[int]:
@@ -38,7 +38,10 @@ def idle_files(pid: int) -> list[str]:
 
 
 def _has_begun(pid: int) -> bool:
-    maps = children_of(pid).get("qemu-pr-maps")
+    children = children_of(pid)
+    if status_of(pid)["Name"] in children:  # one has not taken its own name yet
+        return False
+    maps = children.get("qemu-pr-maps")
     return maps is None or len(os.listdir(f"/proc/{maps}/fd")) <= 4
 
 

@@ -15,7 +15,7 @@ from helper_process import (
     PYTHON_HELPER,
     Client,
     cdb,
-    children_of,
+    child_of,
     descriptors_of,
     run,
     server_of,
@@ -53,7 +53,7 @@ def ordinary_user(*command: str) -> tuple[str, ...]:
 
 def process_for_maps(helper: int) -> int:
     """The helper's first child, when it has given up what it had: its descriptors are the last."""
-    process = children_of(helper)["qemu-pr-maps"]
+    process = child_of(helper, "qemu-pr-maps")
     wait_for(lambda: len(descriptors_of(process)) <= 4, "it closes what it inherited")
     return process
 
@@ -137,7 +137,7 @@ def test_the_process_that_records_keeps_no_capability(path, folder, options):
         os.chown(folder / "own", NOBODY, NOBODY)
     files = ("--audit", f"{folder}/audit", "--metrics", f"{folder}/own/metrics")
     with started(PYTHON_HELPER, path, *files, *options) as process:
-        child = children_of(process.pid)["qemu-pr-record"]
+        child = child_of(process.pid, "qemu-pr-record")
 
         assert {privileges(child)[name] for name in CAPABILITIES} == {NONE}
         assert status_of(child)["NoNewPrivs"] == "1"
