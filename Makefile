@@ -82,7 +82,7 @@ lint: $(BIN)/.installed-lint
 	$(BIN)/python -m mypy
 
 clean:
-	rm -rf .venv build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .tox build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/.installed: pyproject.toml

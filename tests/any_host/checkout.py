@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NOT_ARCHIVED = (".git", ".venv", "build", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis")
+NOT_ARCHIVED = (".git", ".venv", ".tox", "build", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis")
 PROGRAMS = (
     "qemu-pr = qemu_pr.cli.qemu_pr:main",
     "sphinx-build = sphinx.cmd.build:main",
