@@ -5,7 +5,9 @@ This file also puts its directory on the import path, so that tests in its folde
 need no hooks here.
 """
 
+import os
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
@@ -17,6 +19,11 @@ from rendered_manual import render
 from requirements import REQUIRE_ALL
 
 TO_INSTALL = re.compile(r"apt-get install (.+)")
+
+# A socket's path has room for 107 bytes, and tests make sockets in their directories.
+LONGEST_TMPDIR = 40
+if len(tempfile.gettempdir()) > LONGEST_TMPDIR:
+    os.environ["TMPDIR"] = tempfile.tempdir = "/tmp"
 
 # How long an example takes says more of what else the machine does than of the code.
 hypothesis.settings.register_profile("untimed", deadline=None)

@@ -39,11 +39,13 @@ def test_without_its_configuration_libvirt_is_no_matter(etc: Path) -> None:
 
 
 def test_a_directory_for_root_only_is_not_taken_for_one_without_it(etc: Path) -> None:
-    write_conf(etc, "")
-    (etc / "libvirt").chmod(0o700)
+    host = write_conf(etc, "")
+    (etc / "libvirt").chmod(0)
 
     with not_root(), pytest.raises(PermissionError):
-        installed(Host(etc=etc))
+        installed(host)
+
+    (etc / "libvirt").chmod(0o700)
 
 
 def test_a_helper_that_is_there(etc: Path) -> None:
