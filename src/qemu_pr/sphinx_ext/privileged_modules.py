@@ -40,14 +40,18 @@ _REASONS = {
     "socket": f"{_COMMAND}: the client",
     "struct": f"{_COMMAND}: the reply, and what SG_IO takes",
 }
-_OPTIONS = "argparse, which reads the options before there is a client, and what it imports"
 
-# What argparse imports differs from one Python to the next.
-_OF_ARGPARSE = """
+# What these import differs from one Python to the next.
+_WITH_THEIR_IMPORTS = {
+    "import ctypes": "imported by ctypes",
+    'import argparse; argparse.ArgumentParser().add_argument("-x", help="y")': (
+        "argparse, which reads the options before there is a client, and what it imports"
+    ),
+}
+_IMPORTED = """
 import sys
 of_python_itself = set(sys.modules)
-import argparse
-argparse.ArgumentParser().add_argument("-x", help="y")
+exec(sys.argv.pop())
 print(*set(sys.modules) - of_python_itself)
 """
 
@@ -162,9 +166,12 @@ def foreign_lines(modules: dict[str, int]) -> dict[str, int]:
 
 def reasons() -> dict[str, str]:
     """Say why modules of the standard library are there, without ``--simulate``."""
-    command = [sys.executable, "-I", "-c", _OF_ARGPARSE]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return dict.fromkeys(map(_top, printed.split()), _OPTIONS) | _REASONS
+    found: dict[str, str] = {}
+    for statements, reason in _WITH_THEIR_IMPORTS.items():
+        command = [sys.executable, "-I", "-c", _IMPORTED, statements]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        found |= dict.fromkeys(map(_top, printed.split()), reason)
+    return found | _REASONS
 
 
 def _top(module: str) -> str:
