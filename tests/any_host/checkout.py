@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NOT_ARCHIVED = (".git", ".venv", ".tox", "build", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis")
+MADE_HERE = (".venv", ".tox", "build", "__pycache__", "*.egg-info", ".*_cache", ".hypothesis")
 PROGRAMS = (
     "qemu-pr = qemu_pr.cli.qemu_pr:main",
     "sphinx-build = sphinx.cmd.build:main",
@@ -25,7 +25,7 @@ def copy_checkout(to: Path, python: str) -> Path:
         to: The directory to make.
         python: The interpreter of the environment to make.
     """
-    shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns(*NOT_ARCHIVED))
+    shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns(".git", *MADE_HERE))
     environment = to / ".venv"
     subprocess.run([python, "-m", "venv", "--without-pip", environment], check=True)
     (packages,) = environment.glob("lib/python*/site-packages")

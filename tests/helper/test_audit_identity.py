@@ -67,7 +67,7 @@ def control_group(name: str) -> Iterator[Path]:
     try:
         path.mkdir()
     except OSError as error:
-        unavailable(f"no control group can be made: {error}")
+        unavailable(f"no control group can be made: {error.strerror}")
     try:
         yield path
     finally:

@@ -38,7 +38,8 @@ class Cluster:
                 [str(BIN / "qemu-pr"), "persist", "--no-inquiry", f"--socket={folder / node}.sock"]
             )
             self._sg_persist(node).write_text(
-                f"#!/bin/bash\nnode={self._block_device}\n"
+                # In fence_scsi's locale Python cannot read where a checkout in ü is.
+                f"#!/bin/bash\nexport LC_ALL=C.UTF-8\nnode={self._block_device}\n"
                 f'exec {through_helper} "${{@/#$node/{disk}}}"\n'
             )
             self._sg_persist(node).chmod(0o755)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import qemu_pr
 from both_programs import Bench, run_ours
 from qemu_pr.helper.life_cycle import DEFAULT_SOCKET
 from qemu_pr.manager import DEFAULT_PATH
@@ -21,6 +22,8 @@ from qemu_pr.scsi.sense import (
 )
 from qemu_pr.scsi.sense_keys import SenseKey
 from scripted_helper import HangUp, reply
+
+PACKAGES = str(Path(qemu_pr.__file__).parents[1])
 
 
 def check(sense: Sense) -> bytes:
@@ -206,9 +209,10 @@ def test_paths_of_any_bytes_are_told_without_a_traceback(name: bytes) -> None:
     code = "import sys; from qemu_pr.cli.qemu_pr import main; sys.exit(main())"
 
     done = subprocess.run(
-        [sys.executable, "-c", code, "persist", b"/nonexistent/" + name],
+        # -S: in this locale Python cannot read where a checkout in a directory named ü is.
+        [sys.executable, "-S", "-c", code, "persist", b"/nonexistent/" + name],
         capture_output=True,
-        env={"LC_ALL": "C"},
+        env={"LC_ALL": "C", "PYTHONPATH": PACKAGES},
         check=False,
     )
 

@@ -207,7 +207,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=64, help="how many (default: 64)")
     parser.add_argument(
         "--program",
-        default=f"{sys.executable} -m qemu_pr.cli.qemu_pr_helper",
+        default=shlex.join([sys.executable, "-m", "qemu_pr.cli.qemu_pr_helper"]),
         help="the helper's command line",
     )
     options = parser.parse_args()

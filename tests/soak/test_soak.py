@@ -1,5 +1,6 @@
 """A short soak passes, and finds the faults of a helper that has some."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ def test_a_short_soak_finds_nothing() -> None:
     ("fault", "finding"), [("descriptors", "descriptors: "), ("replies", "client ")]
 )
 def test_a_helper_with_a_fault_is_found_out(fault: str, finding: str) -> None:
-    leaking = f"{sys.executable} {HERE / 'leaking_helper.py'} {fault}"
+    leaking = shlex.join([sys.executable, str(HERE / "leaking_helper.py"), fault])
 
     done = soak(f"--program={leaking}")
 
