@@ -9,7 +9,6 @@ from qemu_pr.helper import StartError
 from qemu_pr.helper.events import Events
 from qemu_pr.helper.own_file import OWN_FILE, is_at, why_not_opened
 
-
 _ADVICE = "; run as root, or name another with -f"
 _STOP_IT = ": stop it first, or name another with -f"
 
