@@ -22,6 +22,8 @@ extensions = [
     "qemu_pr.sphinx_ext.privileged_modules",
     "qemu_pr.sphinx_ext.reservation_tables",
     "qemu_pr.sphinx_ext.sense_table",
+    "qemu_pr.sphinx_ext.wrapped_lines",
+    "qemu_pr.sphinx_ext.your_disk",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",

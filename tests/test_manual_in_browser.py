@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver import ActionChains, ChromeOptions, ChromeService, Keys
+from selenium.webdriver import Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
+from chromium import DESKTOP, PHONE, chromium, copied, show
 from rendered_manual import PAGES
-from requirements import require
 
 pytestmark = pytest.mark.timeout(300)  # rendering and starting a browser take their time
 
-PHONE, DESKTOP = (390, 844), (1280, 1024)
 S10 = [
     *("-device", "virtio-scsi"),
     *("-object", "pr-manager-helper,id=helper0,path=/var/run/qemu-pr-helper.sock"),
@@ -45,42 +44,8 @@ MESSAGES = [
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = ChromeOptions()
-    options.binary_location = require("chromium", package="chromium")
-    profile = tmp_path_factory.mktemp("profile")
-    for argument in [
-        "headless=new",
-        "no-sandbox",  # it takes rights that containers do not give; the pages are our own
-        "disable-dev-shm-usage",
-        "host-resolver-rules=MAP * ~NOTFOUND",  # offline
-        f"user-data-dir={profile}",
-    ]:
-        options.add_argument(f"--{argument}")
-    driver = ChromeService(require("chromedriver", package="chromium-driver"))
-    with webdriver.Chrome(options, driver) as browser:
+    with chromium(tmp_path_factory.mktemp("profile")) as browser:
         yield browser
-
-
-def show(browser: webdriver.Chrome, size: tuple[int, int], theme: str = "light") -> None:
-    width, height = size
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    wanted = {"name": "prefers-color-scheme", "value": theme}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [wanted]})
-
-
-def copied(browser: webdriver.Chrome, block: str) -> str:
-    """Press a block's copy button, and paste."""
-    element = browser.find_element(By.CSS_SELECTOR, block)
-    button = element.find_element(By.CSS_SELECTOR, "button.copybtn")
-    ActionChains(browser).move_to_element(element).move_to_element(button).click().perform()
-    WebDriverWait(browser, 10).until(lambda _: "success" in button.get_attribute("class"))
-    pasted = browser.execute_script(
-        "const area = document.createElement('textarea');"
-        "document.body.prepend(area); area.focus(); return area"
-    )
-    ActionChains(browser).key_down(Keys.CONTROL).send_keys("v").key_up(Keys.CONTROL).perform()
-    return str(pasted.get_property("value"))
 
 
 def test_the_copy_button_gives_a_command_line_that_sh_parses_to_the_arguments(

@@ -8,6 +8,7 @@ CHECK CONDITION, LOGICAL UNIT COMMUNICATION FAILURE, and the next command connec
 import contextlib
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from qemu_pr.scsi.sense import LOGICAL_UNIT_COMMUNICATION_FAILURE
 from qemu_pr.scsi.status import Completion
 
 DEFAULT_PATH = "/var/run/qemu-pr-helper.sock"
+_CREDENTIALS = struct.Struct("iII")  # of SO_PEERCRED: process, user, group
+
 ATTEMPTS = 5
 """How often a CDB is tried before its command fails, as in QEMU."""
 
@@ -72,6 +75,16 @@ class PRManagerHelper(Device):
     def connected(self) -> bool:
         """Whether there is a connection; one that broke is noticed by the next command only."""
         return self._socket is not None
+
+    @property
+    def peer_user(self) -> int | None:
+        """The user who made the helper's socket; None if there is no connection."""
+        if self._socket is None:
+            return None
+        credentials = self._socket.getsockopt(
+            socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size
+        )
+        return int(_CREDENTIALS.unpack(credentials)[1])
 
     @property
     def last_error(self) -> BaseException | None:

@@ -343,7 +343,9 @@ def test_a_pid_file_locked_by_another_is_an_error_that_harms_nobody(command, pat
 
         assert result.returncode == 1
         assert result.stderr == (
-            "qemu-pr-helper: Cannot lock pid file: Resource temporarily unavailable\n"
+            "qemu-pr-helper: Cannot lock pid file: Resource temporarily unavailable;"
+            f" '{pid_file}' is that of a helper that runs: stop it first,"
+            " or name another with -f\n"
         )
         assert not Path(f"{path}2").exists()
         assert pid_file.read_text() == f"{first.pid}\n"
@@ -375,6 +377,22 @@ def test_a_pid_file_that_cannot_be_created_is_an_error_and_no_socket_stays(path,
         " No such file or directory\n"
     )
     assert os.listdir(folder) == []
+
+
+def test_a_pid_file_that_may_not_be_created_is_an_error_with_advice(path, folder):
+    (folder / "closed").mkdir(mode=0o555)
+    setpriv = require("setpriv", package="util-linux")
+    # Root may write anywhere, unless it has lost this capability.
+    powerless = (setpriv, "--inh-caps=-dac_override", "--bounding-set=-dac_override")
+    command = (*powerless, *PYTHON_HELPER) if os.geteuid() == 0 else PYTHON_HELPER
+
+    result = run(command, "-k", path, "-f", f"{folder}/closed/helper.pid")
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        f"qemu-pr-helper: Could not create '{folder}/closed/helper.pid': Permission denied;"
+        " run as root, or name another with -f\n"
+    )
 
 
 def test_a_pid_file_that_is_no_regular_file_is_refused_and_left_alone(path, pid_file):

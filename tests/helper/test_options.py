@@ -43,6 +43,29 @@ def test_an_unknown_option_is_refused(option):
     assert result.stderr == f"qemu-pr-helper: unrecognized option '{option}'\n{HINT}"
 
 
+def test_a_mistyped_option_names_the_nearest():
+    result = run(PYTHON_HELPER, "--sokcet=/run/pr.sock")
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        "qemu-pr-helper: unrecognized option '--sokcet=/run/pr.sock'; did you mean --socket?\n"
+        + HINT
+    )
+
+
+def test_a_path_torn_at_a_blank_of_the_directory_is_told(folder, monkeypatch):
+    (folder / "two words").mkdir()
+    monkeypatch.chdir(folder / "two words")
+
+    result = run(PYTHON_HELPER, "-k", f"{folder}/two", "words/pr.sock")
+
+    assert result.returncode == 1
+    assert result.stderr == (
+        "qemu-pr-helper: unrecognized operand 'words/pr.sock'; this directory has a blank in its"
+        f' path: write "$PWD", with the quotes\n{HINT}'
+    )
+
+
 def test_both_helpers_refuse_an_unknown_option_on_two_lines(command):
     result = run(command, "--bogus")
 

@@ -98,6 +98,13 @@ class Map:
         return [state if at == number else "active" for at in range(len(self.paths))]
 
 
+def prepare() -> None:
+    """Have what multipathd needs: its directory, the kernel's part and udev."""
+    Path("/etc/multipath").mkdir(exist_ok=True)
+    _run("modprobe", "dm-multipath")
+    _run("/lib/systemd/systemd-udevd", "--daemon")
+
+
 @contextmanager
 def multipath_map(paths: list[Host], log: Path) -> Iterator[Map]:
     """Run multipathd, and have it join paths for the length of a `with`.
@@ -108,9 +115,7 @@ def multipath_map(paths: list[Host], log: Path) -> Iterator[Map]:
     """
     found = Map(paths)
     found.write_configuration()
-    Path("/etc/multipath").mkdir(exist_ok=True)
-    _run("modprobe", "dm-multipath")
-    _run("/lib/systemd/systemd-udevd", "--daemon")
+    prepare()
     _run("udevadm", "trigger", "--settle", *(path.disk for path in paths))
     with log.open("ab") as file:
         daemon = subprocess.Popen(["multipathd", "-d", "-v2"], stdout=file, stderr=file)

@@ -363,7 +363,7 @@ def test_a_managers_socket_without_its_source_is_the_usual_one() -> None:
         (f"{HELPER} {NODE}", "no-device"),
         (f"{CONTROLLER} -drive file=/dev/sdb,if=none,id=f {DEVICE}", "no-reservations"),
         ('"-object", "pr-manager-helper,id=x,path=" + path', "not-read"),
-        ("Somebody says pr-manager.", "not-read"),
+        ("Somebody of QEMU says pr-manager.", "not-read"),
     ],
 )
 def test_what_may_be_a_part_is_a_hint(text: str, hint: str) -> None:

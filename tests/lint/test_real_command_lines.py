@@ -1,5 +1,6 @@
 """Command lines as they are found in the field: right ones pass, wrong ones are told why."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ REAL = Path(__file__).parent / "real"
 VALID = {
     "Dockerfile": 1,
     "Makefile": 1,
+    "added.diff": 1,
+    "agents.md": 0,
+    "arguments.tf": 1,
     "argv-task.yaml": 1,
     "arm.sh": 1,
     "array-appended.sh": 1,
@@ -25,12 +29,16 @@ VALID = {
     "cdrom-and-tape.sh": 1,
     "chart.yaml": 1,
     "commented-last-line.sh": 1,
+    "commit.txt": 1,
     "compose-list.yaml": 1,
     "compose.yaml": 1,
     "console.txt": 1,
     "container.json": 1,
     "container.md": 2,
+    "docbook.xml": 1,
+    "domain-task.yml": 1,
     "domain-without.xml": 0,
+    "domain.js": 1,
     "drop-in.conf": 2,
     "environment-quoted.conf": 2,
     "environment.conf": 1,
@@ -46,18 +54,22 @@ VALID = {
     "heredoc.sh": 1,
     "iscsi-two.sh": 0,
     "iscsi.sh": 1,
+    "joined.pl": 2,
     "json-many-lines.sh": 1,
     "json-options.sh": 1,
     "kubevirt.xml": 1,
+    "kubevirt.yaml": 0,
     "layers.sh": 1,
     "libvirt-4.log": 1,
     "libvirt-9.log": 1,
     "literal.yaml": 1,
+    "loader.sh": 1,
     "mail.txt": 1,
     "managed.xml": 1,
     "no-reservations.sh": 0,
     "notes.md": 4,
     "old-command-kept.sh": 1,
+    "option-below.sh": 1,
     "ovirt.xml": 1,
     "placeholders.md": 1,
     "plain-scalar.yaml": 1,
@@ -78,6 +90,7 @@ VALID = {
     "template-inline.sh.j2": 1,
     "template.sh.j2": 1,
     "tester.sh": 1,
+    "traced.md": 1,
     "two-guests.sh": 2,
     "two-variants.sh": 3,
     "unmanaged.xml": 1,
@@ -94,6 +107,7 @@ HINTS = {
 
 FAULTY = {
     "102.conf": [(2, "format-node"), (2, "no-controller"), (4, "open-quote")],
+    "added.diff": [(4, "missing-backslash"), (6, "missing-backslash"), (7, "missing-backslash")],
     "alone.sh": [(6, "no-reservations")],
     "arguments.xml": [(4, "no-device"), (4, "partition"), (4, "unknown-manager")],
     "build.pkr.hcl": [(4, "format-node")],
@@ -132,6 +146,7 @@ FAULTY = {
     ],
     "image.sh": [(2, "not-host-device")],
     "iscsi.txt": [(3, "not-host-device")],
+    "nested.json": [(8, "format-node")],
     "not-given.sh": [(6, "no-device")],
     "old-property.json": [(2, "unknown-property"), (2, "unknown-property")],
     "on-device.yaml": [(8, "manager-on-device")],
@@ -141,6 +156,7 @@ FAULTY = {
     "start.py.txt": [(3, "no-device")],
     "template.sh.j2": [(2, "emulated-disk"), (2, "format-node")],
     "unit.service": [(4, "missing-backslash")],
+    "workflow.yml": [(9, "format-node")],
     "wrapped.txt": [(3, "missing-backslash"), (4, "missing-backslash"), (5, "missing-backslash")],
 }
 
@@ -166,6 +182,15 @@ def test_what_does_not_work_is_named(name: str) -> None:
 
     found = [(one.found.line, one.fault.name) for report in reports for one in report.findings]
     assert sorted(found) == FAULTY[name]
+
+
+def test_a_list_of_lists_is_corrected_as_it_is_and_no_further() -> None:
+    (report,) = check((REAL / "faulty/nested.json").read_text())
+
+    assert json.loads(report.corrected)[2] == [
+        "-drive",
+        "if=none,id=hd,format=raw,file=/dev/sdb,file.pr-manager=pr0",
+    ]
 
 
 PUBLISHED = """\

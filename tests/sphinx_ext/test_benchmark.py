@@ -36,14 +36,19 @@ FOUND = {"machine": "2 processors", "rows": [LATENCY, THROUGHPUT, START]}
 def build(folder: Path) -> str:
     """Build a page with the directive; give its HTML."""
     (folder / "conf.py").write_text('extensions = ["qemu_pr.sphinx_ext.benchmark"]\n')
-    (folder / "index.rst").write_text("Title\n=====\n\n.. benchmark:: bench.json\n")
+    (folder / "index.rst").write_text(
+        "Title\n=====\n\n.. benchmark:: bench.json\n\n   Read them so.\n"
+    )
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", ".", "build"]
     subprocess.run(command, cwd=folder, check=True)
     return (folder / "build/index.html").read_text()
 
 
 def test_without_figures_the_page_says_how_to_make_them(tmp_path):
-    assert "This manual was built without figures." in build(tmp_path)
+    page = build(tmp_path)
+
+    assert "This manual was built without figures." in page
+    assert "Read them so." not in page
 
 
 def test_new_figures_are_shown_without_being_asked_for(tmp_path):
@@ -54,6 +59,7 @@ def test_new_figures_are_shown_without_being_asked_for(tmp_path):
 
     assert "without figures" not in page
     assert "Measured on: 2 processors." in page
+    assert "Read them so." in page
     assert "1 client: latency, us" in page
     assert page.count("<svg") == 1
 

@@ -46,6 +46,18 @@ int ioctl(int fd, unsigned long request, ...)
 check = Completion.check_condition
 
 
+def with_refusing_kernel(folder: Path) -> dict[str, str]:
+    """An environment in which each file is a SCSI disk, to which the kernel lets no command pass.
+
+    The kernel's part is played: a SCSI disk is what is missing here.
+    """
+    source = folder / "refuse.c"
+    source.write_text(REFUSING_KERNEL)
+    compiler = require("gcc", package="gcc")
+    subprocess.run([compiler, "-shared", "-o", folder / "refuse.so", source], check=True)
+    return {**os.environ, "LD_PRELOAD": str(folder / "refuse.so")}
+
+
 def unprivileged() -> list[str]:
     """What takes root's privileges away from a program; nothing if this is not root."""
     if os.geteuid() != 0:
@@ -473,20 +485,25 @@ class TestErrors:
         )
 
     def test_a_scsi_disk_without_the_privilege(self, disk: Path, folder: Path) -> None:
-        """The kernel's part is played: a SCSI disk is what is missing here."""
-        source = folder / "refuse.c"
-        source.write_text(REFUSING_KERNEL)
-        compiler = require("gcc", package="gcc")
-        subprocess.run([compiler, "-shared", "-o", folder / "refuse.so", source], check=True)
-        environment = {**os.environ, "LD_PRELOAD": str(folder / "refuse.so")}
-
-        done = run_status(disk, prefix=unprivileged(), env=environment)
+        done = run_status(disk, prefix=unprivileged(), env=with_refusing_kernel(folder))
 
         assert (done.returncode, done.stdout) == (11, "")
         assert done.stderr == (
             f"qemu-pr: status: {disk}: no permission to send SCSI commands (CAP_SYS_RAWIO);"
             " run as root, or name a helper with --socket\n"
         )
+
+    def test_a_scsi_disk_and_a_helper_without_the_privilege(self, disk: Path, folder: Path) -> None:
+        path = str(folder / "scripted.sock")
+        advice = "start it as root"
+        if os.geteuid() == 0:  # it is root's already
+            advice = "what starts it, a unit or a container, must leave it CAP_SYS_RAWIO"
+
+        with answering(path, check(sense.COMMAND_IO_PROCESS_TERMINATED)):
+            done = run_status(disk, "--socket", path, env=with_refusing_kernel(folder))
+
+        assert (done.returncode, done.stdout) == (11, "")
+        assert done.stderr.endswith(f"; the helper may not send SCSI commands: {advice}\n")
 
     @pytest.mark.parametrize("path", ["/dev/null", "/tmp"])
     def test_what_is_no_scsi_disk(self, path: str) -> None:

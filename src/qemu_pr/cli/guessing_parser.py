@@ -30,24 +30,9 @@ class GuessingParser(OperatorParser):
             args = list(map(_with_dashes, args))
         found, unknown = super().parse_known_args(args, namespace)
         if unknown and " " in self.prog:
-            self.error(
-                f"unrecognized arguments: {' '.join(unknown)}{self._meant(unknown, args or ())}"
-            )
+            guess = meant(self, unknown, args or ())
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{guess}")
         return found, unknown
-
-    def _meant(self, unknown: Sequence[str], words: Sequence[str]) -> str:
-        """Guess what was meant by what nobody knows: an option, or a path with a blank in it."""
-        options = [word.partition("=")[0] for word in unknown if word.startswith("--")]
-        near = [_nearest(option, self._option_string_actions) for option in options]
-        if any(near):
-            return "".join(near)
-        first, blank, _ = os.getcwd().partition(" ")
-        torn = blank and any(word.endswith(first) for word in words)
-        return (
-            '; this directory has a blank in its path: write "$PWD", with the quotes'
-            if torn
-            else ""
-        )
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse what is no choice, and name the nearest one."""
@@ -58,8 +43,28 @@ class GuessingParser(OperatorParser):
             raise
 
 
+def meant(parser: argparse.ArgumentParser, unknown: Sequence[str], words: Sequence[str]) -> str:
+    """Guess what was meant by what nobody knows: an option, or a path with a blank in it.
+
+    Args:
+        parser: What does not know it.
+        unknown: The words that it does not know.
+        words: All words.
+
+    Returns:
+        What to put behind the error; empty if nothing comes near.
+    """
+    options = [word.partition("=")[0] for word in unknown if word.startswith("--")]
+    near = [_nearest(option, parser._option_string_actions) for option in options]
+    if any(near):
+        return "".join(near)
+    first, blank, _ = os.getcwd().partition(" ")
+    torn = blank and any(word.endswith(first) for word in words)
+    return '; this directory has a blank in its path: write "$PWD", with the quotes' if torn else ""
+
+
 def _nearest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, map(str, known), n=1)
+    near = difflib.get_close_matches(word, map(str, known), n=1, cutoff=0.7)
     return f"; did you mean {near[0]}?" if near else ""
 
 

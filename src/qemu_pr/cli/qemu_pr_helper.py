@@ -144,7 +144,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         kind, culprit = ("operand", rest[1]) if rest[0] == "--" else ("option", rest[0])
         if not culprit.startswith("-"):
             kind = "operand"
-        parser.error(f"unrecognized {kind} '{culprit}'")
+        from qemu_pr.cli.guessing_parser import meant  # only whoever mistypes pays for it
+
+        guess = meant(parser, rest, sys.argv[1:] if arguments is None else arguments)
+        parser.error(f"unrecognized {kind} '{culprit}'{guess}")
     for name, (needed, default) in _NEEDS.items():
         if getattr(settings, name) is None:
             setattr(settings, name, default)

@@ -1,5 +1,6 @@
 """The pid file: as long as it is locked, its helper runs."""
 
+import errno
 import fcntl
 import os
 import stat
@@ -7,6 +8,9 @@ import stat
 from qemu_pr.helper import StartError
 from qemu_pr.helper.events import Events
 from qemu_pr.helper.own_file import OWN_FILE, is_at, why_not_opened
+
+_ADVICE = "; run as root, or name another with -f"
+_STOP_IT = ": stop it first, or name another with -f"
 
 
 class PidFile:
@@ -49,7 +53,10 @@ def _open_locked(path: str) -> int:
         try:
             fd = os.open(path, OWN_FILE | os.O_RDWR, 0o600)
         except OSError as error:
-            raise StartError(f"Could not create '{path}': {why_not_opened(error)}") from None
+            advice = _ADVICE if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else ""
+            raise StartError(
+                f"Could not create '{path}': {why_not_opened(error)}{advice}"
+            ) from None
         try:
             _lock(fd, path)
         except StartError:
@@ -69,4 +76,7 @@ def _lock(fd: int, path: str) -> None:
     try:
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        raise StartError(f"Cannot lock pid file: {error.strerror}") from None
+        why = f"Cannot lock pid file: {error.strerror}"  # to the letter what the C helper says
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            raise StartError(f"{why}; '{path}' is that of a helper that runs{_STOP_IT}") from None
+        raise StartError(f"{why}: '{path}'") from None

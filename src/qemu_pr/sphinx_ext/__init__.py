@@ -29,7 +29,7 @@ from sphinx.util.typing import ExtensionMetadata
 
 from qemu_pr.sphinx_ext import builder, directives, lint, told
 from qemu_pr.sphinx_ext.blocks import MarkGenerated
-from qemu_pr.sphinx_ext.lexer import ConsoleLexer
+from qemu_pr.sphinx_ext.lexer import ConsoleLexer, ShellLexer
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
@@ -40,6 +40,8 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     told.setup(app)
     app.add_transform(MarkGenerated)
     app.add_lexer("console", ConsoleLexer)
+    app.add_lexer("sh", ShellLexer)
+    app.add_lexer("shell", ShellLexer)
     return {
         "version": version("qemu-pr"),
         "parallel_read_safe": True,

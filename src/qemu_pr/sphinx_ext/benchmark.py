@@ -4,8 +4,10 @@
 
     .. benchmark:: ../../build/bench.json
 
-The file is named from the directory of the page. Where it is missing, the page says how to make it:
-figures are never typed in.
+       How to read them.
+
+The file is named from the directory of the page. Where it is missing, the page says how to make it,
+in place of what the figures mean: figures are never typed in.
 """
 
 import json
@@ -121,6 +123,7 @@ def _x(times: float) -> float:
 
 class _Benchmark(SphinxDirective):
     required_arguments = 1
+    has_content = True
 
     def run(self) -> list[nodes.Node]:
         _, path = self.env.relfn2path(self.arguments[0])
@@ -131,7 +134,8 @@ class _Benchmark(SphinxDirective):
             return self.parse_text_to_nodes(_MISSING)
         machine = nodes.paragraph(text=f"Measured on: {found['machine']}.")
         drawing = nodes.raw("", plot(found), format="html")
-        return [machine, drawing, *self.parse_text_to_nodes(table(found))]
+        figures = self.parse_text_to_nodes(table(found))
+        return [machine, drawing, *figures, *self.parse_content_to_nodes()]
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

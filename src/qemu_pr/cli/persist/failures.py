@@ -167,7 +167,7 @@ _CODE_ADVICE: dict[tuple[int, int, int], str] = {
     (SenseKey.NOT_READY, 0x04, 0x0C): _OTHER_PATH,
     NO_DISK: (
         "the helper cannot send SCSI commands to it: it is no SCSI disk "
-        "(a regular file needs qemu-pr-helper --simulate)"
+        "(a regular file needs qemu-pr-helper --simulate), or the helper lacks CAP_SYS_RAWIO"
     ),
     (SenseKey.ABORTED_COMMAND, 0x08, 0x00): (
         "no answer came, and the command may have been carried out: "

@@ -95,8 +95,7 @@ def _diagnose(error: CommandError, failure: Failure, device: Device, fd: int) ->
         case sense.INVALID_OPERATION_CODE | sense.INVALID_FIELD_IN_CDB:
             return replace(failure, advice="the disk has no persistent reservations")
         case sense.COMMAND_IO_PROCESS_TERMINATED if helper:
-            advice = "the helper may not send SCSI commands: start it as root"
-            return replace(failure, advice=advice)
+            return replace(failure, advice=_of_helper(helper))
         case sense.COMMAND_IO_PROCESS_TERMINATED if not _may_send():
             reason = "no permission to send SCSI commands (CAP_SYS_RAWIO)"
             return replace(failure, reason=reason, advice=_PRIVILEGE)
@@ -107,6 +106,14 @@ def _diagnose(error: CommandError, failure: Failure, device: Device, fd: int) ->
             reason = f"{failure.reason}: {helper.last_error}"
             return replace(failure, reason=reason, advice="see the helper's log")
     return failure
+
+
+def _of_helper(helper: PRManagerHelper) -> str:
+    """Say what to do about a helper that may not send commands."""
+    what = "the helper may not send SCSI commands"
+    if helper.peer_user != 0:
+        return f"{what}: start it as root"
+    return f"{what}: what starts it, a unit or a container, must leave it CAP_SYS_RAWIO"
 
 
 def _is_scsi(fd: int) -> bool:

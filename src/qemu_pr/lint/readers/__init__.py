@@ -8,6 +8,7 @@ from textwrap import shorten
 from qemu_pr.lint.command import Command, Found, plain
 from qemu_pr.lint.readers import libvirt_xml, lists, proxmox_conf, shell_text, vector
 from qemu_pr.lint.readers.comments import without_comments
+from qemu_pr.lint.readers.patches import as_patched
 
 READERS = (
     vector.read,
@@ -23,6 +24,8 @@ _MENTIONS = ("pr-manager", "reservations", "<domain", "<disk", "scsi-block")
 _USED = re.compile(r"\bdrive[\"']?\s*[=:]\s*[\"']?([\w.-]+)")
 
 _SPEAKS = re.compile(r"\bpr-manager\b")
+# Others have things of that name, too, which manage what they call PR.
+_IS_OF_QEMU = re.compile(r"qemu|kvm|scsi|\bpr-manager(?:-helper\b|[\"']?\s*[=:])", re.IGNORECASE)
 # Where commands were read, the rest of the text may well speak of managers to its readers.
 _SAYS_HOW = re.compile(
     r"^(?![ \t]*(?:(?:[*+-]|\d+\.)[ \t]+)?[A-Z][\w']*\s+[a-z]).*"
@@ -55,14 +58,17 @@ def commands(text: str) -> list[Command]:
     if not any(mention in text for mention in _MENTIONS):
         return []
     if "\0" not in text:
-        text = without_comments(text)
+        text = without_comments(as_patched(text))
     sockets = helper_sockets(text)
     whole, found = text, []
     for read in READERS:
         here, text = read(text)
         found += here
     named = [one for one in found if one.uses_managers or one.unreserved or one.misread]
-    named += _unread(text, _SAYS_HOW) if named else _unread(whole, _SPEAKS)
+    if named:
+        named += _unread(text, _SAYS_HOW)
+    elif _IS_OF_QEMU.search(whole):
+        named += _unread(whole, _SPEAKS)
     used = {plain(given) for one in named for given in one.sockets_of_managers}
     if used & set(map(plain, sockets)):
         sockets = frozenset()  # a manual may have examples with other helpers besides

@@ -16,7 +16,7 @@ _STRING = r"(?:\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
 _GAP = r"(?:[\s,\[\]]|(?:\#|//)[^\n]*(?=\n))*"
 _ITEM = re.compile(rf"{_GAP}[fFrRbBuU]?(?P<string>{_STRING})")
 _ARRAY = re.compile(r"\[(?=[\s\[]{0,40}(?:[fFrRbBuU]?[\"']|#|//))")
-_ARRAY_END = re.compile(rf"(?P<rest>{_GAP}[^\]\"']*)\]")
+_BRACKET = re.compile(rf"{_STRING}|(?:\#|//)[^\n]*|[\[\]]")
 _SEQUENCE = re.compile(
     r"^(?P<indent>[ \t]*)-[ \t]+\S[^\n]*(?:\n(?P=indent)-[ \t]+\S[^\n]*)+$", re.MULTILINE
 )
@@ -70,10 +70,9 @@ def _arrays(text: str) -> Iterator[tuple[int, int, Command]]:
         while item := _ITEM.match(text, place):
             place = item.end()
             items.append(_item(item["string"], item.start("string")))
-        closing = _ARRAY_END.match(text, place)
         end = place  # those within are part of it
-        if closing and any(map(_wires, items)):
-            end = closing.end()
+        if any(map(_wires, items)) and (closing := _end_of_array(text, match.start(), place)):
+            end = closing
             chunk = text[match.start() : end]
             first = text[items[0].start :]
             comma = "," if re.search(r"[\"']\s*,", chunk) else ""
@@ -82,8 +81,24 @@ def _arrays(text: str) -> Iterator[tuple[int, int, Command]]:
             blank = f"\n{before}" if before.isspace() and line > match.start() else " "
             dialect = Dialect(_quote_as(first[0]), blank=comma + blank)
             # A name without quotes is a variable, which may have more.
-            closed = not re.search(r"\w", closing["rest"])
+            closed = not re.search(r"\w", text[place:end])
             yield match.start(), end, _command(text, match.start(), end, items, dialect, closed)
+
+
+def _end_of_array(text: str, start: int, place: int) -> int | None:
+    """Find where an array ends, arrays within it and behind its last string included.
+
+    Args:
+        text: The text.
+        start: The place of its bracket.
+        place: Where its last string ends.
+    """
+    depth = 0
+    for token in _BRACKET.finditer(text, start):
+        depth += {"[": 1, "]": -1}.get(token[0], 0)
+        if token.start() >= place and depth <= 0:
+            return token.end()
+    return None
 
 
 def _sequences(text: str) -> Iterator[tuple[int, int, Command]]:
