@@ -78,6 +78,10 @@ def run(settings: Namespace, events: Events) -> int:
             maps.leave()
         if ready:
             ready()
+        if "NOTIFY_SOCKET" in os.environ:
+            from qemu_pr.helper.notify import tell_ready
+
+            tell_ready()
         return supervise(signals, server, events, listener.close)
     finally:
         for clean_up in reversed(cleanups):
