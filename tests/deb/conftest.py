@@ -52,7 +52,7 @@ def builder(release: str) -> Iterator[Machine]:
 def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package that the release built."""
     if given := request.config.getoption("--package"):
-        return Path(given)
+        return Path(given).resolve()
     builder = request.getfixturevalue("builder")
     (built,) = (builder.root / "srv/qemu-pr/out").glob("*.deb")
     return Path(shutil.copy(built, tmp_path_factory.mktemp("package")))

@@ -76,12 +76,11 @@ def run(settings: Namespace, events: Events) -> int:
         listener.socket.close()  # or clients could go on connecting to what nobody accepts from
         if maps:
             maps.leave()
+        from qemu_pr.helper.started import tell
+
+        tell(settings, events)
         if ready:
             ready()
-        if "NOTIFY_SOCKET" in os.environ:
-            from qemu_pr.helper.notify import tell_ready
-
-            tell_ready()
         return supervise(signals, server, events, listener.close)
     finally:
         for clean_up in reversed(cleanups):

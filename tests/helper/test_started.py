@@ -1,4 +1,4 @@
-"""systemd is told once the helper serves, and never of one that did not start."""
+"""systemd is told once the helper serves, and an ordinary user that no disk will take commands."""
 
 import os
 import socket
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from helper_process import PATIENCE, PYTHON_HELPER, Client, started, terminated
+from requirements import require
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -61,3 +62,29 @@ def test_a_manager_that_is_gone_ends_no_helper(path: str, tmp_path: Path) -> Non
         terminated(process)
 
     assert process.returncode == 0
+
+
+POWERLESS = "qemu-pr-helper: no CAP_SYS_RAWIO, so no disk: be root, or try --simulate\n"
+
+
+def powerless(*command: str) -> tuple[str, ...]:
+    """A program as it runs for an ordinary user, or for root in a container."""
+    if os.geteuid() != 0:
+        return command
+    return (require("setpriv", package="util-linux"), "--bounding-set=-sys_rawio", *command)
+
+
+@pytest.mark.parametrize(("options", "told"), [((), POWERLESS), (("-q",), "")])
+def test_an_ordinary_user_is_told_that_no_disk_will_take_commands(
+    options: tuple[str, ...], told: str, folder: Path
+) -> None:
+    with started(powerless(*PYTHON_HELPER), str(folder / "sock"), *options) as process:
+        assert terminated(process) == told
+
+
+def test_who_simulates_disks_needs_no_privilege(folder: Path) -> None:
+    command = powerless(*PYTHON_HELPER)
+    options = ("--simulate", str(folder / "state.db"))
+
+    with started(command, str(folder / "sock"), *options) as process:
+        assert terminated(process) == ""
