@@ -7,6 +7,8 @@
 # make fuzz     feed random bytes to what reads other people's: SECONDS=60 each, or RUNS=…; TARGET=…
 # make soak     have many clients use a helper while faults are injected: SECONDS=60 CLIENTS=64
 # make lint     check style and types
+# make dist     build the wheel and the sdist, with man pages and completion, into dist/
+# make deb      build the Debian package of what make dist built, into dist/: on Debian
 # make clean    remove everything that make made
 # make help     print this
 #
@@ -81,8 +83,22 @@ lint: $(BIN)/.installed-lint
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
 
+# What is built twice has the same bytes: all files have the time of the commit, or of the changelog.
+dist deb: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r CHANGELOG.md +%s)
+
+dist: html man $(BIN)/.installed-release
+	rm -rf dist build/tree
+	$(BIN)/python packaging/tree.py . build build/tree
+	$(BIN)/python -m build --outdir dist build/tree
+	$(BIN)/python packaging/settle_sdist.py dist/*.tar.gz
+	$(BIN)/python -m twine check --strict dist/*
+
+deb: dist
+	packaging/build-deb dist/*.tar.gz build/deb
+	cp build/deb/*.deb dist/
+
 clean:
-	rm -rf .venv .tox build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .tox build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/.installed: pyproject.toml
@@ -103,4 +119,4 @@ $(BIN)/.installed-%: $(BIN)/.installed
 	@touch $@
 
 .NOTPARALLEL: # the builds share build/doctrees
-.PHONY: manual html man doctest help test lab matrix bench fuzz soak lint clean
+.PHONY: manual html man doctest help test lab matrix bench fuzz soak lint dist deb clean

@@ -4,11 +4,16 @@ import doctest
 import re
 import sys
 import warnings
+from importlib.metadata import metadata
 from importlib.metadata import version as installed_version
 
 project = "qemu-pr"
 author = project_copyright = "the qemu-pr authors"
 release = version = installed_version("qemu-pr")
+
+# |Homepage|, |Issues|, |Security| …: where the project is found, as pyproject.toml says.
+_urls = (line.split(", ") for line in metadata("qemu-pr").get_all("Project-URL", []))
+rst_epilog = "".join(f".. |{name}| replace:: {url}\n" for name, url in _urls)
 
 extensions = [
     "qemu_pr.sphinx_ext",

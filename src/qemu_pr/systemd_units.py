@@ -1,5 +1,6 @@
 """The systemd units of the helper: a socket for QEMU, and a service that may do little else."""
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,7 +30,9 @@ Requires=qemu-pr-helper.socket
 After=qemu-pr-helper.socket multipathd.service
 
 [Service]
-ExecStart={program}
+# It says when it serves, so a start that fails is told by systemctl.
+Type=notify
+ExecStart={command}
 Restart=on-failure
 # The helper tells its own processes when to stop, and commands in flight are finished first.
 KillMode=mixed
@@ -52,11 +55,11 @@ RestrictAddressFamilies=AF_UNIX
 IPAddressDeny=any
 
 ProtectSystem=strict
-ProtectHome=yes
+{writable}ProtectHome=yes
 PrivateTmp=yes
 PrivateMounts=yes
 PrivateIPC=yes
-ProtectProc=invisible
+{processes}
 ProtectClock=yes
 ProtectControlGroups=yes
 ProtectHostname=yes
@@ -85,6 +88,20 @@ _NETWORK_REASON = {
     "# belongs to the host's network: from multipath-tools 0.12.0 on, write yes here.",
 }
 
+_WRITABLE = """\
+# It replaces or appends to its files in these directories. They must be there.
+ReadWritePaths={directories}
+"""
+
+_PROCESSES = {
+    True: "# The audit log names the program and the unit of other users' processes.\n"
+    "ProtectProc=default",
+    False: "ProtectProc=invisible",
+}
+
+JOURNAL = "journal"
+"""The audit log that goes to systemd's journal."""
+
 # What ProtectHome= and PrivateTmp= put out of sight.
 _HIDDEN = re.compile(r"/(home|root|run/user|tmp|var/tmp)(/|\Z)")
 
@@ -99,12 +116,32 @@ class Units:
         group: The group that may connect; None for root alone.
         private_network: Whether the service gets a network namespace of its own, in which it cannot
             reach an abstract socket of multipathd.
+        audit: The absolute path of the audit log, or `JOURNAL`; None for no log.
+        metrics: The absolute path of the file for Prometheus; None for none.
+        allowed_users: The users who may connect; all that the socket lets in, if there are none.
     """
 
     program: str
     socket: str
     group: str | None = None
     private_network: bool = False
+    audit: str | None = None
+    metrics: str | None = None
+    allowed_users: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> list[str]:
+        """The files that the service writes."""
+        return [path for path in (self.audit, self.metrics) if path not in (None, JOURNAL)]
+
+    @property
+    def command(self) -> list[str]:
+        """The command line of the service."""
+        audit = "-" if self.audit == JOURNAL else self.audit
+        options = [("--audit", audit), ("--metrics", self.metrics)]
+        options += [("--allow-user", user) for user in self.allowed_users]
+        given = [word for name, value in options if value is not None for word in (name, value)]
+        return [self.program, *given]
 
 
 def render(units: Units) -> dict[str, str]:
@@ -115,7 +152,9 @@ def render(units: Units) -> dict[str, str]:
     return {
         SOCKET_UNIT: _SOCKET.format(socket=_escape(units.socket), access=access),
         SERVICE_UNIT: _SERVICE.format(
-            program=_quote(units.program),
+            command=" ".join(map(_quote, units.command)),
+            processes=_PROCESSES[units.audit is not None],
+            writable=_writable(units.files),
             private_network="yes" if units.private_network else "no",
             network_reason=_NETWORK_REASON[units.private_network],
         ),
@@ -132,7 +171,15 @@ def _escape(path: str) -> str:
     return path.replace("%", "%%")
 
 
-def _quote(path: str) -> str:
-    """Write a program's path as one word of ExecStart=."""
-    escaped = _escape(path).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
-    return escaped if re.fullmatch(r"[\w/.,:@%+=-]+", path) else f'"{escaped}"'
+def _writable(files: Iterable[str]) -> str:
+    directories = dict.fromkeys(map(os.path.dirname, files))
+    words = " ".join(_quote(one, variables=False) for one in directories)
+    return _WRITABLE.format(directories=words) if words else ""
+
+
+def _quote(text: str, *, variables: bool = True) -> str:
+    """Write one word of ExecStart=, or of a list of paths, in which there are no variables."""
+    escaped = _escape(text).replace("\\", "\\\\").replace('"', '\\"')
+    if variables:
+        escaped = escaped.replace("$", "$$")
+    return escaped if re.fullmatch(r"[\w/.,:@%+=-]+", text) else f'"{escaped}"'

@@ -91,7 +91,7 @@ def test_systemd_is_to_start_it_where_its_unit_listens_on_that_socket(
 
     (result,) = answers(Host(socket="/run/nosuch.sock", proc=proc, etc=tmp_path / "etc"))
 
-    by_systemd = result.advice.endswith("start it: systemctl start qemu-pr-helper.socket")
+    by_systemd = result.advice.endswith("start it: systemctl enable --now qemu-pr-helper.socket")
     by_hand = result.advice.endswith("start it: qemu-pr-helper -d -k /run/nosuch.sock")
     assert (by_systemd, by_hand) == (served, not served)
 

@@ -19,7 +19,6 @@ PLACES = {"host", "reserved", "guest", "libvirt", "map"}
 # How blocks of these kinds begin.
 QMP_COMMAND = '{"execute":'
 LIBVIRT_DISK = "<controller type='scsi'"
-LIBVIRT_SOCKET = "chgrp libvirt-qemu"
 LIBVIRT_HELPER = "pr_helper ="
 
 
@@ -70,12 +69,6 @@ def qmp_sequences() -> list[str]:
 def libvirt_disks() -> list[str]:
     """Give the XML of the manual's disks, each once, as far as libvirt 9.0 knows its attributes."""
     return [xml for xml in dict.fromkeys(_blocks(LIBVIRT_DISK)) if "migration=" not in xml]
-
-
-def libvirt_socket() -> str:
-    """Give the commands that let libvirt's QEMU use the helper's socket."""
-    (commands,) = _blocks(LIBVIRT_SOCKET)
-    return commands
 
 
 def libvirt_helper() -> str:

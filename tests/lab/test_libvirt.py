@@ -1,6 +1,7 @@
 """A guest of libvirt, with the XML that the manual shows, and our helper as libvirt's."""
 
-import subprocess
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import libvirt
 from guest import booted, reserve
 from lab_helper import PROGRAMS, Helper
-from manual import libvirt_disks, libvirt_helper, libvirt_socket, transcripts
+from manual import libvirt_disks, libvirt_helper, transcripts
 from qemu_pr.command_line.libvirt import read
 from qemu_pr.doctor.process import Process, processes
 from target import Host
@@ -51,7 +52,8 @@ def managed_helpers() -> list[Process]:
 def test_a_guest_reserves_through_the_host_s_helper(
     define: Define, helper: Helper, hosts: list[Host], tmp_path: Path
 ) -> None:
-    subprocess.run(libvirt_socket(), shell=True, check=True)
+    shutil.chown(helper.socket, group=libvirt.QEMU_USER)  # as SocketGroup= and SocketMode= do
+    os.chmod(helper.socket, 0o660)
     with (
         define(UNMANAGED),
         shell(tmp_path) as run,

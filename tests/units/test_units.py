@@ -25,8 +25,17 @@ def written(folder: Path, *options: str) -> list[str]:
     return sorted(map(str, folder.iterdir()))
 
 
-def test_systemd_has_nothing_to_say_of_the_units(analyze: str, tmp_path: Path) -> None:
-    units = written(tmp_path, "--group", "root")
+EVERYTHING = (
+    *("--group", "root", "--audit", "/var/log/a b%/audit.log"),
+    *("--metrics", "/var/lib/$x/pr.prom", "--allow-user", "root", "--allow-user", "64055"),
+)
+
+
+@pytest.mark.parametrize("options", [("--group", "root"), ("--audit", "journal"), EVERYTHING])
+def test_systemd_has_nothing_to_say_of_the_units(
+    analyze: str, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    units = written(tmp_path, *options)
 
     done = subprocess.run([analyze, "verify", *units], capture_output=True, text=True)
 
@@ -48,6 +57,67 @@ def test_the_service_is_exposed_little(
     found = EXPOSURE.search(done.stdout)
     assert found, done.stderr
     assert float(found[1]) <= most
+
+
+def test_one_service_has_all_that_was_asked_for(tmp_path: Path) -> None:
+    service, _ = written(tmp_path, *EVERYTHING)
+
+    lines = Path(service).read_text().splitlines()
+    assert (
+        f'ExecStart={sys.executable} --audit "/var/log/a b%%/audit.log"'
+        ' --metrics "/var/lib/$$x/pr.prom" --allow-user root --allow-user 64055'
+    ) in lines
+    assert 'ReadWritePaths="/var/log/a b%%" "/var/lib/$x"' in lines
+    assert "ProtectProc=default" in lines
+
+
+def test_an_audit_log_in_the_journal_needs_no_directory(tmp_path: Path) -> None:
+    service, _ = written(tmp_path, "--audit", "journal")
+
+    text = Path(service).read_text()
+    assert f"ExecStart={sys.executable} --audit -\n" in text
+    assert "ReadWritePaths" not in text
+
+
+def test_two_files_in_one_directory_name_it_once(tmp_path: Path) -> None:
+    service, _ = written(tmp_path, "--audit", "/run/audit.log", "--metrics", "/run/pr.prom")
+
+    assert "ReadWritePaths=/run\n" in Path(service).read_text()
+
+
+def test_a_directory_that_the_service_needs_and_lacks_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path, "--audit", "/nosuch/audit.log")
+
+    assert (
+        "qemu-pr: units: warning: /nosuch: there is no such directory;"
+        " make it, or nothing will start\n"
+    ) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "places",  # the first is this package's, the others may be QEMU's
+    [
+        ["libexec/qemu-pr/qemu-pr-helper", "sbin/qemu-pr-helper", "bin/qemu-pr-helper"],
+        ["sbin/qemu-pr-helper", "bin/qemu-pr-helper"],
+        ["bin/qemu-pr-helper"],
+    ],
+)
+def test_the_helper_is_this_package_s_and_not_qemu_s(
+    places: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for place in places:
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).symlink_to("/bin/true")
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "bin/qemu-pr")])
+
+    assert main(["units"]) == 0
+
+    assert f"ExecStart={tmp_path / places[0]}\n" in capsys.readouterr().out
 
 
 def test_what_is_printed_is_what_is_written(
@@ -105,6 +175,10 @@ def test_paths_that_the_service_does_not_see() -> None:
         ("--socket", "/run/x\ny"),
         ("--helper", "x"),
         ("--group", "a b"),
+        ("--audit", "-"),
+        ("--audit", "Journal"),
+        ("--metrics", "pr.prom"),
+        ("--allow-user", "a b"),
         ("--private-network", "maybe"),
     ],
 )

@@ -22,6 +22,10 @@ With --format, print the same for libvirt, for the monitor of a running QEMU, or
 """
 
 _EPILOG = """\
+Example, for a guest of libvirt:
+
+    qemu-pr command-line --format libvirt /dev/disk/by-id/wwn-0x6001405000000001
+
 Every disk path arrives in QEMU as given, whatever its bytes: commas are doubled where QEMU wants
 it, and words are quoted for the shell where it needs it. What cannot arrive is refused: with
 --syntax json or --format qmp, paths that are not UTF-8 text; with --format libvirt, besides, paths

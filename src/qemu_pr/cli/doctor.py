@@ -30,6 +30,10 @@ and only those that are named.
 """
 
 _EPILOG = """\
+Example:
+
+    qemu-pr doctor /dev/sdb
+
 Each line is ok, warning, failure, or unknown for what could not be looked at; then the check, what
 it is about, what was found, and what to do. A check that there is nothing for has no line. The
 checks are listed in qemu-pr(1).

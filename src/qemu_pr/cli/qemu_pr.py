@@ -12,6 +12,7 @@ from qemu_pr.cli import (
     doctor,
     lint,
     multipath_conf,
+    overview,
     persist,
     status,
     units,
@@ -38,9 +39,8 @@ def build_parser() -> GuessingParser:
         version=f"qemu-pr {__version__}",
         help="print the version and exit",
     )
-    subparsers = parser.add_subparsers(
-        title="commands", metavar="COMMAND", dest="command", required=True
-    )
+    parser.set_defaults(run=overview.run)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     for subcommand in SUBCOMMANDS:
         subcommand.add_parser(subparsers)
     return parser

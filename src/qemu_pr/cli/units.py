@@ -7,19 +7,23 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable
+import sysconfig
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import qemu_pr
 from qemu_pr.cli.parser import USAGE_ERROR
 from qemu_pr.command_line.model import SOCKET_PATH_MAX
 from qemu_pr.doctor.multipath import installed_release
-from qemu_pr.systemd_units import SOCKET_UNIT, Units, hidden_by_units, render
+from qemu_pr.systemd_units import JOURNAL, SOCKET_UNIT, Units, hidden_by_units, render
 
 DEFAULT_SOCKET = "/run/qemu-pr-helper.sock"
 _PROGRAM = "qemu-pr-helper"
+# Where it may be, seen from the directory of qemu-pr. Distributions have QEMU's in /usr/bin, so
+# their packages of this one put it elsewhere: Fedora's, Debian's, and all others.
+_PLACES = (f"../libexec/qemu-pr/{_PROGRAM}", f"../sbin/{_PROGRAM}", _PROGRAM)
 _HAS_SOCKET_FILE = (0, 12, 0)  # the release of multipath-tools
-_GROUP = re.compile(r"[\w.-]+\$?")
+_NAME = re.compile(r"[\w.-]+\$?")
 
 _DESCRIPTION = """\
 Print the systemd units of qemu-pr-helper, or write them. The socket unit listens; when the first
@@ -27,8 +31,16 @@ guest connects, systemd starts the service, which may do what the helper needs a
 """
 
 _EPILOG = """\
-To install them, run as root: qemu-pr units --output /etc/systemd/system, then systemctl
-daemon-reload, then systemctl enable --now qemu-pr-helper.socket.
+Example, for libvirt's guests, with an audit log in the journal; run as root:
+
+    qemu-pr units --group kvm --audit journal --output /etc/systemd/system
+    systemctl daemon-reload
+    systemctl enable --now qemu-pr-helper.socket
+    systemctl try-restart qemu-pr-helper.service
+
+The service may write nowhere but to the directories of the files that --audit and --metrics name.
+They must be there when it starts. Whoever is in the group may connect; with --allow-user only those
+of them who are named.
 
 The socket is for root alone, unless --group names the group that QEMU runs in: for libvirt's guests
 that is kvm on Debian, and qemu on Fedora.
@@ -72,7 +84,22 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--helper",
         metavar="PATH",
-        help="the program to start (default: the qemu-pr-helper beside this program)",
+        help="the program to start (default: the one that was installed with this program)",
+    )
+    parser.add_argument(
+        "--audit",
+        metavar="FILE",
+        help=f"have an audit log written to the end of this file, or to systemd's '{JOURNAL}'",
+    )
+    parser.add_argument(
+        "--metrics", metavar="FILE", help="have counters and latencies kept in this file"
+    )
+    parser.add_argument(
+        "--allow-user",
+        metavar="USER",
+        action="append",
+        default=[],
+        help="take connections of this user only, by name or number; once for each user",
     )
     parser.add_argument(
         "--private-network",
@@ -95,8 +122,8 @@ def run(args: argparse.Namespace, usage_error: Callable[[str], object]) -> int:
     """
     if objection := _objection(args):
         usage_error(objection)
-    program = args.helper or str(Path(sys.argv[0]).absolute().parent / _PROGRAM)
-    if not (os.path.isfile(program) and os.access(program, os.X_OK)):
+    program = args.helper or _installed_helper()
+    if not _is_program(program):
         _complain(f"{program}: there is no such program; name it with --helper")
         return USAGE_ERROR
     for path in _unseen(args.helper, program):
@@ -105,7 +132,21 @@ def run(args: argparse.Namespace, usage_error: Callable[[str], object]) -> int:
         )
     if args.group and not _is_group(args.group):
         _complain(f"warning: --group {args.group}: this host has no such group")
-    units = render(Units(program, args.socket, args.group, _private_network(args)))
+    units = Units(
+        program,
+        args.socket,
+        args.group,
+        _private_network(args),
+        args.audit,
+        args.metrics,
+        tuple(args.allow_user),
+    )
+    for path in _missing_directories(units.files):
+        _complain(f"warning: {path}: there is no such directory; make it, or nothing will start")
+    return _deliver(args, render(units))
+
+
+def _deliver(args: argparse.Namespace, units: dict[str, str]) -> int:
     if args.output is not None:
         try:
             for name, text in units.items():
@@ -124,16 +165,46 @@ def run(args: argparse.Namespace, usage_error: Callable[[str], object]) -> int:
 
 
 def _objection(args: argparse.Namespace) -> str:
-    for option, path in (("--socket", args.socket), ("--helper", args.helper or "/")):
+    paths = {"--socket": args.socket, "--helper": args.helper, "--metrics": args.metrics}
+    if args.audit != JOURNAL:
+        paths["--audit"] = args.audit
+    for option, path in paths.items():
+        if path is None:
+            continue
         if not path.startswith("/"):
             return f"{option} {path}: write the path from the root /"
         if not path.isprintable() or path != path.strip():
             return f"{option} {path!r}: systemd cannot take it; choose another path"
     if len(os.fsencode(args.socket)) > SOCKET_PATH_MAX:
         return f"--socket {args.socket}: a socket's path has at most {SOCKET_PATH_MAX} bytes"
-    if args.group is not None and not _GROUP.fullmatch(args.group):
+    if args.group is not None and not _NAME.fullmatch(args.group):
         return f"--group {args.group!r}: it is no name of a group"
+    for user in args.allow_user:
+        if not _NAME.fullmatch(user):
+            return f"--allow-user {user!r}: it is no name of a user"
     return ""
+
+
+def _installed_helper() -> str:
+    """Give the helper of this package: beside this program, or where Python puts programs."""
+    beside = os.path.dirname(os.path.abspath(sys.argv[0]))
+    candidates = _candidates(beside, sysconfig.get_path("scripts"))
+    return next(filter(_is_program, candidates), os.path.join(beside, _PROGRAM))
+
+
+def _candidates(*directories: str) -> Iterator[str]:
+    for directory in directories:
+        # Where /usr/sbin is /usr/bin, what is there is QEMU's, but then ours is in libexec.
+        yield from (os.path.normpath(os.path.join(directory, place)) for place in _PLACES)
+
+
+def _is_program(path: str) -> bool:
+    return os.path.isfile(path) and os.access(path, os.X_OK)
+
+
+def _missing_directories(files: list[str]) -> list[str]:
+    directories = dict.fromkeys(map(os.path.dirname, files))
+    return [path for path in directories if not os.path.isdir(path)]
 
 
 def _unseen(named: str | None, program: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from qemu_pr.doctor import disks, guests, helper, libvirt, multipath
+from qemu_pr.doctor import disks, guests, helper, libvirt, multipath, next_step
 from qemu_pr.doctor.check import Check, Result, unknown
 from qemu_pr.doctor.host import Host
 
@@ -95,6 +95,12 @@ CHECKS = (
         "the disks of libvirt's domains are right, as qemu-pr lint sees them",
         libvirt.domains,
         libvirt.installed,
+    ),
+    Check(
+        "next-step",
+        "where no guest uses reservations yet, what gives a disk to one",
+        next_step.step,
+        next_step.is_to_come,
     ),
 )
 """All checks, in the order of the output: the way of a command, from QEMU to the disk."""

@@ -74,7 +74,7 @@ def _socket_unit(host: Host) -> str:
 
 def _remedy(host: Host, one: Socket) -> str:
     served = _unit_serves(host, one.path)
-    start = f"start it: {f'systemctl start {SOCKET_UNIT}' if served else _start(one.path)}"
+    start = f"start it: {f'systemctl enable --now {SOCKET_UNIT}' if served else _start(one.path)}"
     if one.contact.number == errno.ENOENT and (others := host.helper_sockets_elsewhere()):
         shown = ", ".join(others[:_SHOWN]) + (" and elsewhere" if others[_SHOWN:] else "")
         return f"a helper listens on {shown}: use that path in QEMU, or {start}"

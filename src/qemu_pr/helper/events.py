@@ -17,6 +17,7 @@ ERROR, NOTICE = 3, 5
 # Event: the verbosity from which on it is logged, and its text.
 EVENTS = {
     "pr_helper_listen": (VERBOSE, "listening on {}"),
+    "pr_helper_powerless": (NORMAL, "no CAP_SYS_RAWIO, so no disk: be root, or try --simulate"),
     "pr_helper_accept": (VERBOSE, "client {}: connected, user {}"),
     "pr_helper_deny": (
         NORMAL,

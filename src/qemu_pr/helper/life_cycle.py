@@ -76,6 +76,9 @@ def run(settings: Namespace, events: Events) -> int:
         listener.socket.close()  # or clients could go on connecting to what nobody accepts from
         if maps:
             maps.leave()
+        from qemu_pr.helper.started import tell
+
+        tell(settings, events)
         if ready:
             ready()
         return supervise(signals, server, events, listener.close)

@@ -42,7 +42,7 @@ def drop(
     Raises:
         StartError: The system does not let this process do it.
     """
-    effective, permitted = _capabilities()
+    effective, permitted = capabilities()
     if effective >> CAP_SETPCAP & 1:
         _clear_bounding_set()
     if effective >> CAP_SETGID & 1:
@@ -82,7 +82,7 @@ def _clear_bounding_set() -> None:
         capability += 1
 
 
-def _capabilities() -> tuple[int, int]:
+def capabilities() -> tuple[int, int]:
     """Give this thread's effective and permitted capabilities, as bit masks."""
     words = (ctypes.c_uint32 * 6)()
     _check("capget", _libc.capget(_header(), words))

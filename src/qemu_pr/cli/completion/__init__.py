@@ -14,6 +14,10 @@ Print what makes a shell complete the options, commands and files of qemu-pr and
 """
 
 _EPILOG = """\
+Example, for this shell:
+
+    eval "$(qemu-pr completion bash)"
+
 For all users of bash, write it to /etc/bash_completion.d/qemu-pr; for yourself, put the line
 eval "$(qemu-pr completion bash)" into ~/.bashrc. For zsh, write it to a file _qemu-pr in a
 directory of $fpath, such as /usr/local/share/zsh/site-functions. The next shell has it.

@@ -27,6 +27,10 @@ that name no pr-manager and pass no disk through with scsi-block. So are comment
 """
 
 _EPILOG = f"""\
+Example:
+
+    qemu-pr lint start-guest.sh
+
 Each fault is one line, with the file and the line. The corrected command line follows, as a text of
 the same kind. What only you can know is not corrected: which disk is meant, for example.
 

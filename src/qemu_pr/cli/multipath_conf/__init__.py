@@ -14,6 +14,11 @@ have a reservation_key. It changes no file and no reservation.
 """
 
 _EPILOG = """\
+Examples, to print lines for /etc/multipath.conf and to check those that are there:
+
+    qemu-pr multipath-conf --defaults --key file
+    qemu-pr multipath-conf --check
+
 DISK is a map (/dev/mapper/mpatha), a path of one (/dev/sdb), or a WWID as "multipath -ll" shows it.
 WWID=PATH names both, for a device whose WWID cannot be told, as in a container. Names without /dev
 will do. The WWID of a map is that in its device-mapper UUID; of another disk, what udev has as

@@ -7,6 +7,7 @@ import os
 import sys
 from typing import Any
 
+from qemu_pr.cli.nearest_path import nearest_path
 from qemu_pr.cli.persist import as_json, inquiry, text
 from qemu_pr.cli.persist.failures import (
     FILE_ERROR,
@@ -69,9 +70,9 @@ def run(args: argparse.Namespace) -> int:
             completion, broken, disk = _execute(args.socket, request)
     except ConnectError as error:
         advice = _NO_HELPER.get(error.errno or 0, "see that qemu-pr-helper runs well")
-        return _complain(f"{error}; {advice}", FILE_ERROR)
+        return _complain(f"{error}{_meant(error, error.filename)}; {advice}", FILE_ERROR)
     except OSError as error:
-        message = f"cannot open {request.device}: {error.strerror}"
+        message = f"cannot open {request.device}: {error.strerror}{_meant(error, request.device)}"
         may_look = isinstance(request.action, InServiceAction) and not request.readonly
         readable = os.access(request.device, os.R_OK, effective_ids=True)
         if may_look and readable and error.errno in (errno.EACCES, errno.EROFS):
@@ -200,6 +201,10 @@ def _print_json(
 def _write(output: bytes) -> None:
     sys.stdout.buffer.write(output)
     sys.stdout.buffer.flush()
+
+
+def _meant(error: OSError, path: str) -> str:
+    return nearest_path(path) if error.errno == errno.ENOENT else ""
 
 
 def _complain(message: str, exit_status: int = 0) -> int:

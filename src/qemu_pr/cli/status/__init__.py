@@ -19,6 +19,10 @@ the helper.
 """
 
 _EPILOG = """\
+Example:
+
+    qemu-pr status /dev/sdb
+
 Each row of the table is one registration, that is one path (I_T nexus) from a port of a host to a
 port of the disk. A host with several paths has several rows, and a path of it that has no row
 counts as "everyone else". HOST is the TransportID: naa. and a SAS address or Fibre Channel port

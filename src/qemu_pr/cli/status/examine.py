@@ -8,6 +8,7 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
+from qemu_pr.cli.nearest_path import nearest_path
 from qemu_pr.cli.persist.failures import FILE_ERROR, MALFORMED, OTHER, Failure, explain
 from qemu_pr.devices import Device
 from qemu_pr.devices.sg_io import ScsiDisk
@@ -54,7 +55,8 @@ def examine(path: str, socket_path: str | None) -> ReservationStatus | Failure:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         advice = _CANNOT_OPEN.get(error.errno or 0, "")
-        return Failure(FILE_ERROR, f"cannot open it: {error.strerror}", advice)
+        what = f"cannot open it: {error.strerror}{_meant(error, path)}"
+        return Failure(FILE_ERROR, what, advice)
     try:
         if socket_path is None:
             return _ask(ScsiDisk(), fd)
@@ -62,9 +64,13 @@ def examine(path: str, socket_path: str | None) -> ReservationStatus | Failure:
             return _ask(manager, fd)
     except ConnectError as error:
         advice = _NO_HELPER.get(error.errno or 0, "see that qemu-pr-helper runs well")
-        return Failure(FILE_ERROR, str(error), advice)
+        return Failure(FILE_ERROR, f"{error}{_meant(error, error.filename)}", advice)
     finally:
         os.close(fd)
+
+
+def _meant(error: OSError, path: str) -> str:
+    return nearest_path(path) if error.errno == errno.ENOENT else ""
 
 
 def _ask(device: Device, fd: int) -> ReservationStatus | Failure:
