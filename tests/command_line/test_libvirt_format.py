@@ -6,7 +6,6 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,12 +84,12 @@ def test_what_xml_cannot_carry_is_refused(disks: ReservedDisks, expected: str) -
         ("reservations", "reserved", "disks: no scsi-block or scsi-generic device"),
         (
             "</disk>",
-            "</disk>" + disk_xml(replace(SDB, managed=True)),
+            "</disk>" + disk_xml(SDB.but(managed=True)),
             "managed: yes for one disk and no for another",
         ),
         (
             "</disk>",
-            "</disk>" + disk_xml(replace(SDB, disks=("/c",), socket="/s")).replace("sda", "sdb"),
+            "</disk>" + disk_xml(SDB.but(disks=("/c",), socket="/s")).replace("sda", "sdb"),
             "helper: helper0 for one disk and helper1 for another",
         ),
     ],
@@ -178,7 +177,7 @@ def test_libvirt_makes_qemus_arguments_of_it(libvirt: list[str]) -> None:
 
         found = parse(converted(libvirt, disk_xml(disks)))
 
-        assert replace(found, helper_id=disks.helper_id) == disks
+        assert found.but(helper_id=disks.helper_id) == disks
 
 
 @pytest.mark.parametrize("managed", [False, True])
@@ -192,7 +191,7 @@ def test_lint_has_nothing_to_say_of_what_libvirt_makes(libvirt: list[str], manag
 
 
 def test_libvirt_manages_a_helper_if_it_is_told_to(libvirt: list[str]) -> None:
-    found = parse(converted(libvirt, disk_xml(replace(SDB, managed=True))))
+    found = parse(converted(libvirt, disk_xml(SDB.but(managed=True))))
 
     assert found.disks == SDB.disks
     assert found.socket.endswith("/pr-helper0.sock")

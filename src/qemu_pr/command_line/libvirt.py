@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import repeat
 from string import ascii_lowercase
 
@@ -74,7 +73,7 @@ def read(text: str) -> ReservedDisks:
     found = [_CONTROLLER_OPTION, *(_helper(disks[0], ids[path], path) for path in sockets)]
     for disk in disks:
         found += _node_and_device(disk, ids[_socket(disk)])
-    return replace(assemble(found), managed="yes" in managed)
+    return assemble(found).but(managed="yes" in managed)
 
 
 def reserved(disk: Element) -> bool:
@@ -96,10 +95,7 @@ def settings(disk: Element, before: int = 0) -> list[Setting]:
         found.insert(0, _helper(disk, DEFAULT_HELPER_ID, _socket(disk)))
     return [
         _CONTROLLER_OPTION,
-        *(
-            replace(one, argument=replace(one.argument, line=one.argument.line + before))
-            for one in found
-        ),
+        *(one.but(argument=one.argument.but(line=one.argument.line + before)) for one in found),
     ]
 
 

@@ -1,7 +1,6 @@
 """Reads a QEMU command line back into the disks whose reservations it wires to a helper."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from qemu_pr.command_line.errors import CommandLineError
@@ -9,6 +8,7 @@ from qemu_pr.command_line.identifiers import check_id, check_node_name
 from qemu_pr.command_line.model import DEVICES, ReservedDisks
 from qemu_pr.command_line.options import Setting, arguments, settings
 from qemu_pr.command_line.shell import Word, split
+from qemu_pr.record import Record
 
 T = TypeVar("T")
 
@@ -41,8 +41,7 @@ _TRUTH = dict.fromkeys(("on", "yes", "true", "y"), True) | dict.fromkeys(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _ReservedDisk:
+class _ReservedDisk(Record):
     path: str
     manager: str
     device: str

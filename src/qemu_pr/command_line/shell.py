@@ -3,9 +3,9 @@
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 
 from qemu_pr.command_line.errors import CommandLineError
+from qemu_pr.record import Record
 
 # shlex quotes for an argument; where the shell looks for a command, these mean something too.
 _MORE_THAN_A_COMMAND = re.compile(
@@ -51,8 +51,7 @@ _PARTS: dict[str | None, Callable[[re.Match[str]], tuple[str, bool]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Record, beside=("start", "end")):
     """One word of a command.
 
     Attributes:
@@ -66,8 +65,8 @@ class Word:
     text: str
     line: int = 1
     expands: bool = False
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = 0
+    end: int = 0
 
 
 def join(program: str, options: Iterable[tuple[str, str]]) -> str:
@@ -85,8 +84,7 @@ def join(program: str, options: Iterable[tuple[str, str]]) -> str:
     return " \\\n".join(lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Record):
     """What separates words and is no blank.
 
     Attributes:

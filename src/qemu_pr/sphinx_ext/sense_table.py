@@ -12,7 +12,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
 from qemu_pr import __version__
-from qemu_pr.cli.persist.failures import explain
+from qemu_pr.client.failures import explain
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.commands import OutServiceAction, PersistentReserveOut
 from qemu_pr.scsi.names import sense_text

@@ -162,7 +162,7 @@ def _command(
     text = "\n".join(line.text for line in lines)
     words, ended = words_of(text)
     numbers = [line.number for line in lines]
-    words = [replace(word, line=numbers[word.line - 1]) for word in words]
+    words = [word.but(line=numbers[word.line - 1]) for word in words]
     if ended and words and words[-1].text.startswith("-"):  # else it's an apostrophe
         misread.append(("open-quote", Found(numbers[ended - 1], "a quote stays open")))
     line = words[0].line if words else lines[0].number

@@ -4,8 +4,7 @@ The exit statuses are those of sg3_utils 1.48, so that scripts written for sg_pe
 Releases before it know 12, 13 and 19 as 2, 2 and 5.
 """
 
-from dataclasses import dataclass
-
+from qemu_pr.record import Record
 from qemu_pr.scsi.commands import OutServiceAction, PersistentReserveIn, PersistentReserveOut
 from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.scsi.names import sense_words, status_name
@@ -29,8 +28,7 @@ _NOT_REGISTERED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Record):
     """A command that the device did not carry out.
 
     Attributes:
