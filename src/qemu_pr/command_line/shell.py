@@ -4,7 +4,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 
-from qemu_pr.command_line.errors import CommandLineError
+from qemu_pr.command_line.errors import CommandLineError, UnfinishedError
 from qemu_pr.record import Record
 
 # shlex quotes for an argument; where the shell looks for a command, these mean something too.
@@ -105,14 +105,15 @@ def tokens(text: str) -> Iterator[Word | Mark]:
         text: Any number of commands, with continued lines, quotes and comments.
 
     Raises:
-        CommandLineError: A quote stays open, or the text ends in a backslash.
+        UnfinishedError: A quote stays open, or the text ends in a backslash.
     """
     word: Word | None = None
     position, line = 0, 1
     while position < len(text):
         match = (word is None and _COMMENT.match(text, position)) or _PIECE.match(text, position)
         if not match:
-            raise CommandLineError(f"line {line}", _UNFINISHED[text[position]])
+            char = text[position]
+            raise UnfinishedError(line, _UNFINISHED[char], is_quote=char in "'\"")
         kind = match.lastgroup
         if kind in _PARTS:
             part, expands = _PARTS[kind](match)
