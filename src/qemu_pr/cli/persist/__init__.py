@@ -12,14 +12,15 @@ from qemu_pr.cli.progress import progress
 from qemu_pr.client.failures import (
     FILE_ERROR,
     MALFORMED,
-    NO_DISK,
     Failure,
     explain,
 )
 from qemu_pr.manager import ConnectError, PRManagerHelper
 from qemu_pr.scsi.commands import InServiceAction, OutServiceAction
 from qemu_pr.scsi.errors import MalformedError
-from qemu_pr.scsi.names import sense_text, status_name
+from qemu_pr.scsi.names import status_name
+from qemu_pr.scsi.sense import COMMAND_IO_PROCESS_TERMINATED
+from qemu_pr.scsi.sense_codes import name_of
 from qemu_pr.scsi.status import Completion
 
 _START = "start qemu-pr-helper, or say with --socket where its socket is"
@@ -120,8 +121,7 @@ def _succeeded(action: OutServiceAction) -> str:
 
 def _is_no_disk(failure: Failure | None) -> bool:
     """Tell whether the helper says that it is no SCSI disk: a file that nobody simulates."""
-    sense = failure.sense if failure else None
-    return sense is not None and (sense.key, sense.asc, sense.ascq) == NO_DISK
+    return failure is not None and failure.sense == COMMAND_IO_PROCESS_TERMINATED
 
 
 def _decode(action: InServiceAction, data: bytes) -> tuple[dict[str, object], Failure | None]:
@@ -181,7 +181,7 @@ def _print_json(
                 "sense_key": sense.key,
                 "additional_sense_code": sense.asc,
                 "additional_sense_code_qualifier": sense.ascq,
-                "text": sense_text(sense),
+                "text": name_of(sense),
             },
         }
     _write(json.dumps(answer, indent=2).encode() + b"\n")

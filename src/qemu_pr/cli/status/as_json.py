@@ -9,9 +9,9 @@ from qemu_pr.cli.persist import as_json
 from qemu_pr.client.failures import Failure
 from qemu_pr.reservation_status import KnownAccess, Registrant, ReservationStatus
 from qemu_pr.scsi.commands import InServiceAction
-from qemu_pr.scsi.names import sense_text
 from qemu_pr.scsi.parameter_data import ReadFullStatus, ReadReservation, ReportCapabilities
 from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi.sense_codes import name_of
 
 _NAMES = (
     "prgeneration",
@@ -113,5 +113,5 @@ def _sense(sense: Sense) -> dict[str, Any]:
         "sense_key": sense.key,
         "additional_sense_code": sense.asc,
         "additional_sense_code_qualifier": sense.ascq,
-        "text": sense_text(sense),
+        "text": name_of(sense),
     }
