@@ -1,5 +1,6 @@
 # make          set up, verify every example of the manual, render it (build/html, build/man)
-# make doctest  verify every example of the manual, or of some pages: PAGES=docs/tutorial.rst
+# make doctest  verify the manual's examples, on the pages of which something changed: ALL=1 on all;
+#               on some pages: PAGES=docs/tutorial.rst
 # make test     run all tests
 # make lab      run the manual's command lines with real guests and disks, in a virtual machine
 # make matrix   run all of these on Debian 12, 13 and sid, each in a chroot: as root; see MATRIX=--help
@@ -53,7 +54,7 @@ html man: doctest
 
 doctest: $(BIN)/.installed
 	@echo "make: verifying the manual's examples"
-	@$(SPHINX) -b verify docs build/verify $(PAGES) $(FORGET)
+	@$(SPHINX) -b verify $(if $(ALL),-D verify_all=1) docs build/verify $(PAGES) $(FORGET)
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile

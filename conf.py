@@ -57,6 +57,9 @@ doctest_default_flags = doctest.ELLIPSIS | doctest.DONT_ACCEPT_TRUE_FOR_1
 # Pages tell which of their examples this build has run: make verifies before it renders.
 verify_results = "build/verify/results.json"
 
+# If one of these changes, every page is verified again; else those whose text or programs changed.
+verify_depends = ["conf.py", "packaging", "src"]
+
 html_theme = "furo"
 html_title = f"{project} {release}"
 html_static_path = ["docs/_static"]

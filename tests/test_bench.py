@@ -39,7 +39,9 @@ signal.pause()
 RUN = [sys.executable, str(Path(__file__).parent / "bench" / "run.py")]
 
 
-@pytest.mark.parametrize("part", ["quiet-4", "busy-4", "slow-disks", "start", "simulated-unit"])
+@pytest.mark.parametrize(
+    "part", ["quiet-4", "busy-4", "slow-disks", "start", "programs", "simulated-unit"]
+)
 def test_each_part_gives_rows_of_both_helpers(part: str) -> None:
     require("/usr/bin/qemu-pr-helper", package="qemu-system-common")
     require("gcc", package="gcc libc6-dev")

@@ -7,12 +7,11 @@ never a guess.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
 
 from qemu_pr.devices import Device
 from qemu_pr.logical_unit.rules import ACCESS, ALL_REGISTRANTS, Standing
 from qemu_pr.protocol import CDB_SIZE, MAX_DATA_SIZE
+from qemu_pr.record import Record
 from qemu_pr.scsi.commands import InServiceAction, PersistentReserveIn, ReservationType
 from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.scsi.parameter_data import (
@@ -39,7 +38,11 @@ _DESCRIPTOR_SIZE_MAX = 272
 # How a disk says that it lacks a service action.
 _UNSUPPORTED = (INVALID_OPERATION_CODE, INVALID_FIELD_IN_CDB)
 
-_T = TypeVar("_T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    _T = TypeVar("_T")
 
 
 class CommandError(Exception):
@@ -61,15 +64,14 @@ class CommandError(Exception):
         return _sense(self.completion)
 
 
-class KnownAccess(NamedTuple):
+class KnownAccess(Record):
     """What a nexus may do with the medium; None where the disk's answers leave it open."""
 
     read: bool | None
     write: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Registrant:
+class Registrant(Record):
     """A registered I_T nexus: one path of a host to the disk.
 
     Attributes:
@@ -85,8 +87,7 @@ class Registrant:
     access: KnownAccess
 
 
-@dataclass(frozen=True, slots=True)
-class ReservationStatus:
+class ReservationStatus(Record):
     """What a disk tells of its persistent reservations.
 
     Attributes:
@@ -158,15 +159,15 @@ def action_name(service_action: int) -> str:
     return InServiceAction(service_action).name.replace("_", " ")
 
 
-@dataclass(slots=True)
 class _Disk:
     """A disk that is asked, and the unit attention conditions it reported meanwhile."""
 
-    device: Device
-    fd: int
-    unit_attentions: list[Sense] = field(default_factory=list)
+    def __init__(self, device: Device, fd: int) -> None:
+        self.device = device
+        self.fd = fd
+        self.unit_attentions: list[Sense] = []
 
-    def ask(self, action: InServiceAction, decode: Callable[[bytes], _T]) -> _T:
+    def ask(self, action: InServiceAction, decode: "Callable[[bytes], _T]") -> "_T":
         """Send one command, again after each unit attention condition.
 
         Raises:
@@ -192,8 +193,8 @@ class _Disk:
             raise MalformedError(f"{action_name(action)}: {error}") from error
 
     def ask_if_supported(
-        self, action: InServiceAction, decode: Callable[[bytes], _T]
-    ) -> tuple[_T | None, CommandError | MalformedError | None]:
+        self, action: InServiceAction, decode: "Callable[[bytes], _T]"
+    ) -> "tuple[_T | None, CommandError | MalformedError | None]":
         """Send a command that a disk may lack, or answer with what cannot be read.
 
         Returns:
@@ -212,8 +213,7 @@ class _Disk:
             return None, error
 
 
-@dataclass(frozen=True, slots=True)
-class _Answers:
+class _Answers(Record):
     """What a disk answered in one round.
 
     Attributes:

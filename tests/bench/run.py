@@ -31,6 +31,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE.parent.parent / "build" / "bench.json"
 
 OURS = (str(Path(sys.executable).with_name("qemu-pr-helper")),)
+QEMU_PR = str(Path(sys.executable).with_name("qemu-pr"))
 THEIRS = ("/usr/bin/qemu-pr-helper",)
 BOTH = ((True, OURS), (False, THEIRS))
 PYTHON = (sys.executable, "-I", "-c", "pass")
@@ -168,6 +169,28 @@ def start(bench: Bench) -> list[Row]:
     return [helpers, python]
 
 
+def programs(bench: Bench) -> list[Row]:
+    """The whole life of what operators call, compared with that of a Python that does nothing."""
+    compileall.compile_dir(os.path.dirname(qemu_pr.__file__), quiet=1)  # as in a package
+    rows = []
+    (bench.folder / "disk").touch()
+    with simulated.through_helpers(bench.folder):
+        socket = ["--socket", str(bench.folder / f"simulated{min(simulated.REGISTRANTS)}.sock")]
+        disk = str(bench.folder / "disk")
+        for words in (
+            ["--version"],
+            ["command-line", "/dev/sdb"],
+            ["persist", "--in", "--read-keys", disk, *socket],
+            ["status", disk, *socket],
+        ):
+            name = f"qemu-pr {words[0]}, to a bare Python's whole life"
+            row = Row(name, "ms", 4.0, other="python3 -I -c pass")
+            for command in bench.in_turn(((QEMU_PR, *words), PYTHON) * 3):
+                row.add(command != PYTHON, 1e3 * seconds_of(command))
+            rows.append(row)
+    return rows
+
+
 def simulated_unit(bench: Bench) -> list[Row]:
     """Commands a second on a simulated unit; compared with the one with the fewest registrants."""
     rows = []
@@ -275,6 +298,7 @@ PARTS: dict[str, Callable[[Bench], list[Row]]] = {
     "slow-disks": slow_disks,
     "memory": memory,
     "start": start,
+    "programs": programs,
     "simulated-unit": simulated_unit,
 }
 

@@ -26,8 +26,8 @@ JSON = rb"""qemu-system-x86_64 \
 
 def run(*words: str) -> int:
     parser = argparse.ArgumentParser(prog="qemu-pr")
-    command_line.add_parser(parser.add_subparsers(required=True))
-    args = parser.parse_args(["command-line", *words])
+    command_line.add_options(parser)
+    args = parser.parse_args(words)
     status: int = args.run(args)
     return status
 

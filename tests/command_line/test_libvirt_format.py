@@ -6,7 +6,6 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,10 @@ from hypothesis import strategies as st
 
 from command_line_strategies import NASTY, reserved_disks, text_path
 from qemu_pr.command_line.errors import CommandLineError
-from qemu_pr.command_line.libvirt import disk_xml, read
+from qemu_pr.command_line.libvirt import disk_xml
 from qemu_pr.command_line.model import DEFAULT_SOCKET, ReservedDisks
-from qemu_pr.command_line.parser import parse
 from qemu_pr.lint.check import check
+from qemu_pr.lint.parse import parse
 from requirements import require
 
 DOMAIN = """\
@@ -51,8 +50,8 @@ def libvirt_disks(draw: st.DrawFn) -> ReservedDisks:
 
 @given(disks=libvirt_disks())
 def test_what_is_rendered_is_read_back(disks: ReservedDisks) -> None:
-    assert read(disk_xml(disks)) == disks
-    assert read(DOMAIN.format(disk_xml(disks))) == disks
+    assert parse(disk_xml(disks)) == disks
+    assert parse(DOMAIN.format(disk_xml(disks))) == disks
 
 
 @pytest.mark.parametrize(
@@ -76,22 +75,26 @@ def test_what_xml_cannot_carry_is_refused(disks: ReservedDisks, expected: str) -
     [
         ("<disk ", "<disk", "line 2: no XML: "),
         ("</disk>", "", "no XML: "),
-        ("device='lun'", "device='disk'", "disks: no scsi-block or scsi-generic device"),
-        ("bus='scsi'", "bus='virtio'", "disks: no scsi-block or scsi-generic device"),
-        ("type='block'", "type='file'", "QEMU's block driver 'file' has no property pr-manager"),
+        ("device='lun'", "device='disk'", "<disk> sda: QEMU emulates a disk"),
+        ("bus='scsi'", "bus='virtio'", "<disk> sda: QEMU emulates a disk"),
+        (
+            "type='block'",
+            "type='file'",
+            "of QEMU's block drivers only host_device",
+        ),
         ("dev='/dev/sdb'", "", "<disk> sda: file.filename is missing"),
-        (f"path='{DEFAULT_SOCKET}'", "", "<disk> sda: path is missing"),
-        (DEFAULT_SOCKET, "helper.sock", "not an absolute path"),
-        ("reservations", "reserved", "disks: no scsi-block or scsi-generic device"),
+        (f"path='{DEFAULT_SOCKET}'", "", "<disk> sda: no path: QEMU needs"),
+        (DEFAULT_SOCKET, "helper.sock", "path=helper.sock: QEMU needs the absolute path"),
+        ("reservations", "reserved", "<disk> sda: /dev/sdb: the disk has no manager"),
         (
             "</disk>",
-            "</disk>" + disk_xml(replace(SDB, managed=True)),
-            "managed: yes for one disk and no for another",
+            "</disk>" + disk_xml(SDB.but(managed=True)),
+            "managed: no for one disk and yes for another",
         ),
         (
             "</disk>",
-            "</disk>" + disk_xml(replace(SDB, disks=("/c",), socket="/s")).replace("sda", "sdb"),
-            "helper: helper0 for one disk and helper1 for another",
+            "</disk>" + disk_xml(SDB.but(disks=("/c",), socket="/s")).replace("sda", "sdb"),
+            "socket: /var/run/qemu-pr-helper.sock for one disk and /s for another",
         ),
     ],
 )
@@ -99,7 +102,7 @@ def test_what_libvirt_or_qemu_would_refuse_is_named(old: str, new: str, expected
     text = disk_xml(SDB).replace(old, new)
 
     with pytest.raises(CommandLineError) as caught:
-        read(text)
+        parse(text)
 
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -178,7 +181,7 @@ def test_libvirt_makes_qemus_arguments_of_it(libvirt: list[str]) -> None:
 
         found = parse(converted(libvirt, disk_xml(disks)))
 
-        assert replace(found, helper_id=disks.helper_id) == disks
+        assert found.but(helper_id=disks.helper_id) == disks
 
 
 @pytest.mark.parametrize("managed", [False, True])
@@ -192,7 +195,7 @@ def test_lint_has_nothing_to_say_of_what_libvirt_makes(libvirt: list[str], manag
 
 
 def test_libvirt_manages_a_helper_if_it_is_told_to(libvirt: list[str]) -> None:
-    found = parse(converted(libvirt, disk_xml(replace(SDB, managed=True))))
+    found = parse(converted(libvirt, disk_xml(SDB.but(managed=True))))
 
     assert found.disks == SDB.disks
     assert found.socket.endswith("/pr-helper0.sock")

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from command_line_strategies import NASTY, any_path, reserved_disks, text_path
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.model import ReservedDisks
-from qemu_pr.command_line.proxmox import args_line, quote, read, split
+from qemu_pr.command_line.proxmox import args_line, quote, split
 from qemu_pr.command_line.syntaxes import SYNTAXES
+from qemu_pr.lint.parse import parse
 from real_qemu import ask_qemu, link, paths, refusal
 from requirements import require
 
@@ -44,8 +45,8 @@ def test_what_is_rendered_is_read_back(syntax: str) -> None:
         line = args_line(disks, syntax)
 
         assert "\n" not in line
-        assert read(line) == disks
-        assert read(f"#notes\nboot: order=scsi0\n{line}\ncores: 2\n") == disks
+        assert parse(line) == disks
+        assert parse(f"#notes\nboot: order=scsi0\n{line}\ncores: 2\n") == disks
 
     check()
 
@@ -91,15 +92,18 @@ def test_words_know_where_they_are() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "configuration: has no args: line"),
-        ("cores: 2\nxargs: -S\n", "configuration: has no args: line"),
-        ("args: -device 'virtio-scsi", "line 1: a quote stays open, or a backslash ends it"),
+        ("", "command line: empty"),
+        ("cores: 2\nxargs: -S\n", "line 1: no backslash at its end"),
+        (
+            "args: -object 'pr-manager-helper",
+            "line 1: args: a quote stays open, or a backslash ends it",
+        ),
         ("args: -device virtio-scsi", "disks: no scsi-block or scsi-generic device"),
     ],
 )
 def test_what_proxmox_or_qemu_would_not_take_is_named(text: str, expected: str) -> None:
     with pytest.raises(CommandLineError) as caught:
-        read(text)
+        parse(text)
 
     assert str(caught.value).startswith(expected)
 

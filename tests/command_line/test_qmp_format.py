@@ -9,7 +9,8 @@ from hypothesis import given
 from command_line_strategies import NASTY, reserved_disks, text_path
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.model import ReservedDisks
-from qemu_pr.command_line.qmp import plug, read, unplug
+from qemu_pr.command_line.qmp import plug, unplug
+from qemu_pr.lint.parse import parse
 from real_qemu import DEVICE, link, paths, talk
 
 EMPTY: dict[str, object] = {}  # what QEMU returns if there is nothing to say
@@ -17,13 +18,13 @@ EMPTY: dict[str, object] = {}  # what QEMU returns if there is nothing to say
 
 @given(disks=reserved_disks(text_path))
 def test_what_is_rendered_is_read_back(disks: ReservedDisks) -> None:
-    assert read(plug(disks)) == disks
+    assert parse(plug(disks)) == disks
 
 
 def test_commands_that_plug_nothing_in_are_passed_over() -> None:
     disks = ReservedDisks(("/dev/sdb",), bus="scsi0.0", name="quorum")
 
-    found = read('{"execute":"qmp_capabilities"}\n\n' + plug(disks) + '\n{"execute":"quit"}\n')
+    found = parse('{"execute":"qmp_capabilities"}\n\n' + plug(disks) + '\n{"execute":"quit"}\n')
 
     assert found == disks
 
@@ -31,16 +32,16 @@ def test_commands_that_plug_nothing_in_are_passed_over() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "controller: no option gives the guest a SCSI bus"),
-        ("\ndevice_add scsi-block", "line 2: no QMP command: value: not JSON"),
+        ("{}", "disks: no scsi-block or scsi-generic device"),
+        ("{}\ndevice_add scsi-block", "line 2: no QMP command: value: not JSON"),
         ("[]", "line 1: no QMP command: value: no JSON object"),
-        ('{"execute":["x"]}', "controller: no option"),
+        ('{"execute":["x"]}', "disks: no scsi-block"),
         ('{"execute":"device_add","arguments":["x"]}', "line 1: no QMP command: value: no JSON o"),
     ],
 )
 def test_what_is_no_sequence_is_refused(text: str, expected: str) -> None:
     with pytest.raises(CommandLineError) as caught:
-        read(text)
+        parse(text)
 
     assert str(caught.value).startswith(expected)
 

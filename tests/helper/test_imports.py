@@ -49,6 +49,7 @@ def test_what_describes_and_what_simulates_is_not_loaded(configuration):
         "qemu_pr.helper.metrics",
         "qemu_pr.logical_unit",
         "qemu_pr.scsi.names",
+        "qemu_pr.scsi.sense_codes",
     }
 
 

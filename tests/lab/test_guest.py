@@ -10,7 +10,7 @@ import pytest
 from guest import PERSIST, BootGuest, Guest, reserve
 from lab_helper import Helper, StartHelper
 from manual import command_lines, transcripts
-from qemu_pr.command_line.parser import parse
+from qemu_pr.lint.parse import parse
 from relay import Relay
 from target import Host
 from transcript import assert_true, first_line, shell

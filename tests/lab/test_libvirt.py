@@ -12,15 +12,15 @@ import libvirt
 from guest import booted, reserve
 from lab_helper import PROGRAMS, Helper
 from manual import libvirt_disks, libvirt_helper, transcripts
-from qemu_pr.command_line.libvirt import read
 from qemu_pr.doctor.process import Process, processes
+from qemu_pr.lint.parse import parse
 from target import Host
 from transcript import assert_true, shell
 from waiting import wait_for
 
 DISKS = [xml for xml in libvirt_disks() if "'/dev/sdb'" in xml]
-(UNMANAGED,) = [xml for xml in DISKS if not read(xml).managed]
-(MANAGED,) = [xml for xml in DISKS if read(xml).managed]
+(UNMANAGED,) = [xml for xml in DISKS if not parse(xml).managed]
+(MANAGED,) = [xml for xml in DISKS if parse(xml).managed]
 # Starting a guest is slow, so the test of what it does begins with the one that shows it.
 (STARTING,) = [text for text in transcripts("libvirt") if "virsh start" in text]
 OF_A_RUNNING_GUEST = [text for text in transcripts("libvirt") if text != STARTING]

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from qemu_pr.command_line.formats import shell_text
-from qemu_pr.command_line.libvirt import disk_xml, read
+from qemu_pr.command_line.libvirt import disk_xml
 from qemu_pr.command_line.model import ReservedDisks
 from qemu_pr.lint.block_devices import OF_NO_HOST, BlockDevices
 from qemu_pr.lint.check import Report, check
 from qemu_pr.lint.faults import FAULTS
+from qemu_pr.lint.parse import parse
 from test_injected_faults import IN_DRIVES, IN_LINES, IN_NODES, IN_OPTIONS
 
 SDA = ReservedDisks(("/dev/sda",))
@@ -330,7 +331,7 @@ def test_libvirts_xml_is_corrected_in_place(old: str, new: str, fault: str) -> N
     report = only_report(f"<devices>\n  {controller}\n{disk.replace(old, new)}\n</devices>\n")
 
     assert names(report) == [fault]
-    assert read(f"{controller}\n{report.corrected}") == SDA
+    assert parse(f"{controller}\n{report.corrected}") == SDA
     assert report.corrected.count("\n") == disk.count("\n") + new.count("\n 'disk'")
 
 
@@ -344,7 +345,7 @@ def test_reservations_are_moved_where_libvirt_reads_them(elsewhere: str) -> None
     report = only_report(moved)
 
     assert names(report) == ["misplaced-reservations"]
-    assert read(f"{controller}\n{report.corrected}") == SDA
+    assert parse(f"{controller}\n{report.corrected}") == SDA
 
 
 def test_a_managers_socket_without_its_source_is_the_usual_one() -> None:

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from qemu_pr.command_line.formats import argv_json, shell_text
 from qemu_pr.command_line.model import ReservedDisks
-from qemu_pr.command_line.parser import parse
 from qemu_pr.command_line.proxmox import args_line
-from qemu_pr.command_line.proxmox import read as read_args
 from qemu_pr.lint.check import check
+from qemu_pr.lint.parse import parse
 
 
 def substitute(pattern: str, new: str, count: int = 1) -> Callable[[str], str]:
@@ -149,7 +148,7 @@ def test_in_a_line_for_proxmox(syntax: str) -> None:
         (report,) = check(f"cores: 2\n{text}\n")
 
         assert set(names) <= {one.fault.name for one in report.findings}
-        assert read_args(report.corrected) == disks
+        assert parse(report.corrected) == disks
 
     check_one()
 

@@ -113,7 +113,9 @@ def test_the_holder_that_changes_its_key_holds_the_reservation_under_the_new_one
 
 
 def test_prgeneration_wraps_at_32_bits():
-    disk = Disk(state=MemoryState(generation=0xFFFFFFFE))
+    state = MemoryState()
+    state.generation = 0xFFFFFFFE
+    disk = Disk(state=state)
 
     generations = []
     for number in (1, 2, 3):

@@ -1,7 +1,5 @@
 """PERSISTENT RESERVE IN parameter data: the bytes of SPC-4, 6.15.2 to 6.15.5."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,7 +103,7 @@ def test_garbage_raises_malformed_errors_only(kind, data):
         value = kind.decode(data)
     except MalformedError:
         return
-    whole = value if kind is ReportCapabilities else replace(value, complete=True)
+    whole = value if kind is ReportCapabilities else value.but(complete=True)
     assert kind.decode(whole.encode()) == whole
 
 

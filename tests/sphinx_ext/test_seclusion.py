@@ -4,11 +4,12 @@ import os
 import socket
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from qemu_pr.sphinx_ext.child import ChildError, in_child
+from qemu_pr.sphinx_ext.child import ChildError, in_child, in_children
 from qemu_pr.sphinx_ext.launchers import write_launchers
 from qemu_pr.sphinx_ext.seclusion import in_seclusion, why_not
 from requirements import unavailable
@@ -120,3 +121,33 @@ def test_an_environment_without_such_programs_is_taken_as_it_is(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
 
     assert write_launchers(tmp_path) == [tmp_path]
+
+
+def test_several_things_are_done_at_the_same_time() -> None:
+    first, second = os.pipe(), os.pipe()
+
+    def meet(mine: tuple[int, int], other: tuple[int, int]) -> bytes:
+        os.write(other[1], b"x")
+        return os.read(mine[0], 1)
+
+    works = {1: partial(meet, first, second), 2: partial(meet, second, first)}
+
+    assert dict(in_children(works, at_once=2)) == {1: b"x", 2: b"x"}
+
+
+def test_what_one_raises_ends_the_others() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+
+    def wait() -> None:
+        os.read(os.pipe()[0], 1)
+
+    def fail() -> None:
+        raise PermissionError("no")
+
+    with pytest.raises(PermissionError):
+        dict(in_children({1: wait, 2: fail}, at_once=2))
+
+    os.close(writing)
+    assert os.read(reading, 1) == b""  # nobody is left who has the other end
+    os.close(reading)

@@ -91,11 +91,11 @@ def test_who_may_read_and_write_is_what_the_logical_unit_lets_them(type_: Type) 
 
     status = observe(disk)
 
-    assert [one.access for one in status.registrants] == [
-        disk.unit.access(a.nexus),
-        disk.unit.access(b.nexus),
+    assert [vars(one.access) for one in status.registrants] == [
+        vars(disk.unit.access(a.nexus)),
+        vars(disk.unit.access(b.nexus)),
     ]
-    assert status.others == disk.unit.access(OBSERVER)
+    assert vars(status.others) == vars(disk.unit.access(OBSERVER))
 
 
 @pytest.mark.parametrize("type_", Type)

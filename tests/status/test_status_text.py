@@ -1,7 +1,5 @@
 """The section of one disk, for disks that tell less or stranger things than simulated ones."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,8 +39,7 @@ EMPTY = ReservationStatus(
 
 def test_keys_without_hosts() -> None:
     maybe = Registrant(0xA, None, None, KnownAccess(read=True, write=None))
-    status = replace(
-        EMPTY,
+    status = EMPTY.but(
         reservation=Reservation(0xA, 1),
         registrants=(maybe, maybe),
         registered=2,
@@ -63,7 +60,7 @@ def test_keys_without_hosts() -> None:
 
 
 def test_a_type_that_no_standard_has() -> None:
-    status = replace(EMPTY, reservation=Reservation(0xA, 4), others=KnownAccess(None, None))
+    status = EMPTY.but(reservation=Reservation(0xA, 4), others=KnownAccess(None, None))
 
     lines = render("DISK", status).splitlines()
 
@@ -72,7 +69,7 @@ def test_a_type_that_no_standard_has() -> None:
 
 
 def test_answers_that_contradict_each_other() -> None:
-    text = render("DISK", replace(EMPTY, consistent=False))
+    text = render("DISK", EMPTY.but(consistent=False))
 
     assert text.splitlines()[-1] == (
         "  Note: the disk's answers contradict each other: hosts are changing it; run this again"
@@ -80,13 +77,13 @@ def test_answers_that_contradict_each_other() -> None:
 
 
 def test_registrations_that_are_not_all_are_counted_as_such() -> None:
-    text = render("DISK", replace(EMPTY, registered=200, complete=False))
+    text = render("DISK", EMPTY.but(registered=200, complete=False))
 
     assert text.startswith("DISK: not reserved, at least 200 registrations\n")
 
 
 def test_capabilities_of_a_simple_disk() -> None:
-    text = render("DISK", replace(EMPTY, capabilities=ReportCapabilities(types=None)))
+    text = render("DISK", EMPTY.but(capabilities=ReportCapabilities(types=None)))
 
     assert text.splitlines()[-1] == (
         "  Capabilities: persists through power loss: no; ALL_TG_PT: no; SPEC_I_PT: no;"
@@ -97,7 +94,7 @@ def test_capabilities_of_a_simple_disk() -> None:
 def test_a_unit_attention_that_has_no_name_here() -> None:
     attention = Sense(SenseKey.UNIT_ATTENTION, 0x80, 0x01)
 
-    text = render("DISK", replace(EMPTY, unit_attentions=(attention,)))
+    text = render("DISK", EMPTY.but(unit_attentions=(attention,)))
 
     assert "  Note: the disk told this host: UNIT ATTENTION (06/80/01)\n" in text
 
@@ -105,7 +102,7 @@ def test_a_unit_attention_that_has_no_name_here() -> None:
 @given(st.lists(transport_ids, max_size=4), st.text())
 def test_no_name_of_a_host_or_disk_breaks_out_of_its_line(ports: list, disk: str) -> None:
     registrants = tuple(Registrant(1, FullStatus(1, port), False, ALL) for port in ports)
-    status = replace(EMPTY, registrants=registrants, registered=len(ports))
+    status = EMPTY.but(registrants=registrants, registered=len(ports))
 
     text = render(disk, status)
 

@@ -2,16 +2,14 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.formats import DEFAULT_PROGRAM, FORMATS, shell_text
 from qemu_pr.command_line.model import DEVICES, ReservedDisks
 from qemu_pr.command_line.syntaxes import DEFAULT_SYNTAX, SYNTAXES
-from qemu_pr.lint.block_devices import OF_NO_HOST, OF_THIS_HOST, BlockDevices
-from qemu_pr.lint.check import check
 
 _DESCRIPTION = """\
 Print the QEMU command line that passes disks to a virtual machine, with their persistent
@@ -60,22 +58,16 @@ Exit status: 0 if the command line was printed, 1 if there is none for these dis
 # What lint finds of disks that can be printed, and that QEMU or the disk refuses later.
 _OF_DISKS = frozenset({"partition", "not-scsi", "one-path"})
 
+# Names of which lint has nothing to say: most of all, for which it need not be loaded.
+_WHOLE_DISK = re.compile(r"/dev/(sd[a-z]+|sg\d+|dm-\d+|mapper/mpath[a-z]+)")
+
 _DEFAULTS = ReservedDisks(("/dev/sdb",))
 _SWITCH = {"on": True, "off": False}
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register the subcommand.
-
-    Args:
-        subparsers: Where `qemu-pr` keeps its subcommands.
-    """
-    parser = subparsers.add_parser(
-        "command-line",
-        help="print the QEMU command line that wires disks to the helper",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Tell a parser what the subcommand does, and its options."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument(
         "disks",
         metavar="DISK",
@@ -183,7 +175,7 @@ def run(args: argparse.Namespace) -> int:
     except CommandLineError as error:
         print(f"qemu-pr: {error}", file=sys.stderr)
         return 1
-    for doubt in _doubts(disks, OF_THIS_HOST if args.this_host else OF_NO_HOST):
+    for doubt in _doubts(disks, this_host=args.this_host):
         print(f"qemu-pr: warning: {doubt}", file=sys.stderr)
     # As bytes: a path goes out as it came in, even if it is no text in this locale.
     sys.stdout.buffer.write(os.fsencode(text + "\n"))
@@ -211,7 +203,7 @@ def _render(disks: ReservedDisks, args: argparse.Namespace) -> str:
     return chosen.undo(disks)
 
 
-def _doubts(disks: ReservedDisks, block_devices: BlockDevices) -> Iterator[str]:
+def _doubts(disks: ReservedDisks, *, this_host: bool) -> Iterator[str]:
     device = DEVICES[disks.device]
     for disk in disks.disks:
         if not disk.startswith("/"):
@@ -224,7 +216,13 @@ def _doubts(disks: ReservedDisks, block_devices: BlockDevices) -> Iterator[str]:
                 f"disk {disk!r}: QEMU will refuse it for {disks.device} "
                 f"({device.complaint}); use {device.takes}"
             )
-    for report in check(shell_text(replace(disks, managed=False)), block_devices):
+    if not this_host and all(map(_WHOLE_DISK.fullmatch, disks.disks)):
+        return
+    from qemu_pr.lint.block_devices import OF_NO_HOST, OF_THIS_HOST
+    from qemu_pr.lint.check import check
+
+    text = shell_text(disks.but(managed=False))
+    for report in check(text, OF_THIS_HOST if this_host else OF_NO_HOST):
         for one in report.findings:
             if one.fault.name in _OF_DISKS:
                 path = one.found.what.partition(": ")[2]

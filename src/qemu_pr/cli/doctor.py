@@ -53,18 +53,9 @@ options are wrong.
 """
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register the subcommand.
-
-    Args:
-        subparsers: Where `qemu-pr` keeps its subcommands.
-    """
-    parser = subparsers.add_parser(
-        "doctor",
-        help="examine this host, and say what keeps reservations from working",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Tell a parser what the subcommand does, and its options."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument(
         "disks", metavar="DISK", nargs="*", help="a disk to examine: /dev/sdb, /dev/mapper/mpatha"
     )

@@ -1,23 +1,24 @@
 """The argument parser of `qemu-pr`, which guesses what a mistyped word meant."""
 
 import argparse
-import difflib
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from qemu_pr.cli.parser import OperatorParser
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class GuessingParser(OperatorParser):
     """An operator's parser whose subparsers are of the same class, and that names the nearest word.
 
-    With ``allow_underscores`` long options may have ``_`` for ``-``.
+    Attributes:
+        allow_underscores: Long options may have ``_`` for ``-``.
     """
 
-    def __init__(self, *args: object, allow_underscores: bool = False, **kwargs: object) -> None:
-        self._allow_underscores = allow_underscores
-        super().__init__(*args, **kwargs)
+    allow_underscores = False
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -26,7 +27,7 @@ class GuessingParser(OperatorParser):
 
         Left to argparse, the program would report them, and point to its own --help.
         """
-        if self._allow_underscores and args is not None:
+        if self.allow_underscores and args is not None:
             args = list(map(_with_dashes, args))
         found, unknown = super().parse_known_args(args, namespace)
         if unknown and " " in self.prog:
@@ -34,7 +35,7 @@ class GuessingParser(OperatorParser):
             self.error(f"unrecognized arguments: {' '.join(unknown)}{guess}")
         return found, unknown
 
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
+    def _check_value(self, action: argparse.Action, value: "Any") -> None:
         """Refuse what is no choice, and name the nearest one."""
         try:
             super()._check_value(action, value)
@@ -64,6 +65,8 @@ def meant(parser: argparse.ArgumentParser, unknown: Sequence[str], words: Sequen
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
+    import difflib  # for those alone who mistype
+
     near = difflib.get_close_matches(word, map(str, known), n=1, cutoff=0.7)
     return f"; did you mean {near[0]}?" if near else ""
 

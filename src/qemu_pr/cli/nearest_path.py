@@ -1,6 +1,5 @@
 """What a path that is not there may have been meant to be."""
 
-import difflib
 import os
 
 
@@ -13,6 +12,8 @@ def nearest_path(path: str) -> str:
     Returns:
         ``; did you mean /dev/sdb?``, or nothing if no file beside it is near.
     """
+    import difflib  # for those alone who mistype
+
     directory, name = os.path.split(path)
     try:
         there = os.listdir(directory or ".")

@@ -4,28 +4,63 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from qemu_pr import __version__
-from qemu_pr.cli import (
-    command_line,
-    completion,
-    doctor,
-    lint,
-    multipath_conf,
-    overview,
-    persist,
-    status,
-    units,
-)
 from qemu_pr.cli.guessing_parser import GuessingParser
 from qemu_pr.cli.parser import USAGE_ERROR
 
-SUBCOMMANDS = (command_line, lint, persist, status, doctor, multipath_conf, units, completion)
-"""One module each, with ``add_parser``; the order is that of the help and the man page."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+COMMANDS = {
+    "command-line": "print the QEMU command line that wires disks to the helper",
+    "lint": "say what is wrong with QEMU command lines, and what is right",
+    "persist": "read and change persistent reservations, as sg_persist does, through a helper",
+    "status": "show who is registered, who holds a disk, and who may read and write now",
+    "doctor": "examine this host, and say what keeps reservations from working",
+    "multipath-conf": "print the reservation_key entry of multipath.conf, or check a"
+    " multipath.conf",
+    "units": "print or write the systemd units of qemu-pr-helper",
+    "completion": "print what makes a shell complete command lines",
+}
+"""What each does, in a line; the order is that of the help and the man page.
+
+The module of each has the same name, and ``add_options``. Only what is called is imported: to
+import all of them takes longer than to run one.
+"""
+
+
+class Command(GuessingParser):
+    """The parser of a subcommand, which gets its options when it is first asked for them."""
+
+    _is_complete = False
+
+    def complete(self) -> None:
+        """Import the module of the subcommand, and have it add its options."""
+        if not self._is_complete:
+            self._is_complete = True
+            name = self.prog.split()[-1].replace("-", "_")
+            import_module(f"qemu_pr.cli.{name}").add_options(self)
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: "argparse.Namespace | None" = None
+    ) -> "tuple[argparse.Namespace, list[str]]":
+        """Parse arguments; argparse calls this of the one subcommand that was named."""
+        self.complete()
+        return super().parse_known_args(args, namespace)
 
 
 def build_parser() -> GuessingParser:
-    """Give the parser of the whole program, which also makes its man page."""
+    """Give the parser of the whole program with all options, which also makes its man page."""
+    parser, commands = _parsers()
+    for command in commands.values():
+        command.complete()
+    return parser
+
+
+def _parsers() -> tuple[GuessingParser, dict[str, Command]]:
     parser = GuessingParser(
         prog="qemu-pr",
         description="Print and check the QEMU command lines that persistent reservations need,"
@@ -39,11 +74,17 @@ def build_parser() -> GuessingParser:
         version=f"qemu-pr {__version__}",
         help="print the version and exit",
     )
-    parser.set_defaults(run=overview.run)
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-    for subcommand in SUBCOMMANDS:
-        subcommand.add_parser(subparsers)
-    return parser
+    parser.set_defaults(run=_overview)
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", dest="command", parser_class=Command
+    )
+    return parser, {name: commands.add_parser(name, help=text) for name, text in COMMANDS.items()}
+
+
+def _overview(args: "argparse.Namespace") -> int:
+    from qemu_pr.cli import overview
+
+    return overview.run(args)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,7 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status.
     """
     try:
-        options = build_parser().parse_args(arguments)
+        parser, _ = _parsers()
+        options = parser.parse_args(arguments)
         status: int = options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:

@@ -57,18 +57,9 @@ Exit status: 0, or 1 if the options are wrong or a file cannot be written.
 _SWITCH = {"yes": True, "no": False}
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register the subcommand.
-
-    Args:
-        subparsers: Where `qemu-pr` keeps its subcommands.
-    """
-    parser = subparsers.add_parser(
-        "units",
-        help="print or write the systemd units of qemu-pr-helper",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Tell a parser what the subcommand does, and its options."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument(
         "--output", metavar="DIR", help="write the units into this directory (default: print them)"
     )

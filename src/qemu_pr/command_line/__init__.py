@@ -1,5 +1,5 @@
-"""QEMU command lines that wire disks to a persistent reservation helper, written and read back.
+"""QEMU command lines that wire disks to a persistent reservation helper: the model and its texts.
 
-`model.ReservedDisks` is what every rendering starts from and what `parser.parse` gives back;
-`syntaxes` has QEMU's notations for it, `formats` the texts that carry the result.
+`model.ReservedDisks` is what every rendering starts from; `syntaxes` has QEMU's notations for it,
+`formats` the texts that carry the result. `qemu_pr.lint.parse` reads it back.
 """

@@ -1,14 +1,13 @@
 """The texts that disks are printed as: a new one is a function here, or a file, and an entry."""
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from importlib import import_module
 from itertools import chain
 
-from qemu_pr.command_line import libvirt, proxmox, qmp
 from qemu_pr.command_line.model import ReservedDisks
 from qemu_pr.command_line.shell import join
 from qemu_pr.command_line.syntaxes import DEFAULT_SYNTAX, SYNTAXES, check_program
+from qemu_pr.record import Record
 
 DEFAULT_PROGRAM = "qemu-system-x86_64"
 
@@ -45,11 +44,12 @@ def argv_json(
     Raises:
         CommandLineError: The syntax cannot carry a path, or nothing can be started by that name.
     """
+    import json
+
     return json.dumps([check_program(program), *chain(*SYNTAXES[syntax](disks))])
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(Record):
     """A format, and what there is to choose in it.
 
     Attributes:
@@ -63,10 +63,22 @@ class Format:
     undo: Callable[[ReservedDisks], str] | None = None
 
 
+def _of(module: str, function: str) -> Callable[..., str]:
+    """Give a function of a module beside this one, which is imported when it is called."""
+
+    def render(*args: object, **kwargs: object) -> str:
+        text: str = getattr(import_module(f"qemu_pr.command_line.{module}"), function)(
+            *args, **kwargs
+        )
+        return text
+
+    return render
+
+
 FORMATS = {
     "shell": Format(shell_text, frozenset({"syntax", "program"})),
     "argv": Format(argv_json, frozenset({"syntax", "program"})),
-    "libvirt": Format(libvirt.disk_xml),
-    "qmp": Format(qmp.plug, undo=qmp.unplug),
-    "proxmox": Format(proxmox.args_line, frozenset({"syntax"})),
+    "libvirt": Format(_of("libvirt", "disk_xml")),
+    "qmp": Format(_of("qmp", "plug"), undo=_of("qmp", "unplug")),
+    "proxmox": Format(_of("proxmox", "args_line"), frozenset({"syntax"})),
 }

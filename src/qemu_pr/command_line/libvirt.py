@@ -3,16 +3,13 @@
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import repeat
 from string import ascii_lowercase
 
-from qemu_pr.command_line import elements
 from qemu_pr.command_line.elements import Element
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.model import DEFAULT_HELPER_ID, DEFAULT_SOCKET, ReservedDisks
 from qemu_pr.command_line.options import Argument, Setting
-from qemu_pr.command_line.parser import assemble
 
 # What QEMU is told for a disk's device and its target's bus.
 DEVICES = {
@@ -53,30 +50,6 @@ def disk_xml(disks: ReservedDisks) -> str:
     return "\n".join([_CONTROLLER, *map(_disk_xml, repeat(disks), range(len(disks.disks)))])
 
 
-def read(text: str) -> ReservedDisks:
-    """Read which disks of a domain are reserved, and through which helper.
-
-    Args:
-        text: A domain's XML, or elements of it.
-
-    Raises:
-        CommandLineError: It is no XML, libvirt or QEMU would refuse it, no disk is reserved, or
-            the disks differ in what `ReservedDisks` has one of.
-    """
-    disks = [disk for disk in elements.read(text).all("disk") if reserved(disk)]
-    managed = {_reservations(disk).attributes.get("managed") for disk in disks}
-    if len(managed) > 1:
-        raise CommandLineError(
-            "managed", "yes for one disk and no for another", "use one for all of them"
-        )
-    sockets = dict.fromkeys(_socket(disk) for disk in disks)
-    ids = {socket: f"helper{number}" for number, socket in enumerate(sockets)}
-    found = [_CONTROLLER_OPTION, *(_helper(disks[0], ids[path], path) for path in sockets)]
-    for disk in disks:
-        found += _node_and_device(disk, ids[_socket(disk)])
-    return replace(assemble(found), managed="yes" in managed)
-
-
 def reserved(disk: Element) -> bool:
     """Tell whether a ``<disk>`` is one with reservations."""
     return disk.first("source").has("reservations")
@@ -96,10 +69,7 @@ def settings(disk: Element, before: int = 0) -> list[Setting]:
         found.insert(0, _helper(disk, DEFAULT_HELPER_ID, _socket(disk)))
     return [
         _CONTROLLER_OPTION,
-        *(
-            replace(one, argument=replace(one.argument, line=one.argument.line + before))
-            for one in found
-        ),
+        *(one.but(argument=one.argument.but(line=one.argument.line + before)) for one in found),
     ]
 
 

@@ -2,10 +2,10 @@
 
 import os
 import re
-from dataclasses import dataclass, field
 
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.identifiers import check_id, check_node_name
+from qemu_pr.record import Record
 
 DEFAULT_SOCKET = "/var/run/qemu-pr-helper.sock"
 DEFAULT_HELPER_ID = "helper0"
@@ -13,8 +13,7 @@ SOCKET_PATH_MAX = 107  # bytes: sun_path has 108, with the terminating zero (uni
 DISK_PATH_MAX = 4095  # bytes: PATH_MAX is 4096, with the terminating zero
 
 
-@dataclass(frozen=True, slots=True)
-class PassthroughDevice:
+class PassthroughDevice(Record):
     """What one of QEMU's SCSI passthrough devices works with (measured with QEMU 7.2).
 
     Attributes:
@@ -46,8 +45,7 @@ DEVICES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ReservedDisks:
+class ReservedDisks(Record, beside=("name", "bus")):
     """Disks of one virtual machine whose reservations go through one helper.
 
     Paths are what ``os.fsdecode`` makes of the bytes, so those that are not text come through.
@@ -77,8 +75,8 @@ class ReservedDisks:
     device: str = "scsi-block"
     migrate_pr: bool | None = None
     managed: bool = False
-    name: str = field(default="hd", compare=False)
-    bus: str | None = field(default=None, compare=False)
+    name: str = "hd"
+    bus: str | None = None
 
     def __post_init__(self) -> None:
         if not self.disks:

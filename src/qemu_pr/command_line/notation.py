@@ -1,19 +1,17 @@
 """QEMU's two notations for an option's properties: key=value with doubled commas, and JSON."""
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from qemu_pr.command_line.errors import CommandLineError
+from qemu_pr.record import Record
 
 Properties = Mapping[str, Any]  # str, bool, or properties again
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Record):
     """How one of QEMU's options takes its properties (measured with QEMU 7.2).
 
     Attributes:
@@ -59,6 +57,8 @@ def to_json(properties: Properties) -> str:
     Raises:
         CommandLineError: A value is no UTF-8 text, or holds a character that QEMU's JSON refuses.
     """
+    import json
+
     return json.dumps(_as_text(properties), separators=(",", ":"))
 
 
@@ -156,6 +156,8 @@ def read_json(text: str) -> Any:
     Raises:
         CommandLineError: The text is no JSON.
     """
+    import json
+
     try:
         return json.loads(os.fsencode(text).decode())
     except (ValueError, RecursionError) as error:

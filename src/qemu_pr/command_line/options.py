@@ -1,16 +1,15 @@
 """From the words of a command to QEMU's options and the properties that they set."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.notation import OPTIONS, read
 from qemu_pr.command_line.shell import Word
+from qemu_pr.record import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(Record, beside=("start",)):
     """An option and the word after it.
 
     Attributes:
@@ -25,7 +24,7 @@ class Argument:
     value: Word | None
     line: int
     place: str = ""
-    start: int = field(default=0, compare=False)
+    start: int = 0
 
     def __str__(self) -> str:
         """Say where it is and what it says, for an error's text."""
@@ -34,8 +33,7 @@ class Argument:
         return line + (self.place or option)
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Record):
     """An argument and the properties that it sets, as `notation.read` gives them."""
 
     argument: Argument

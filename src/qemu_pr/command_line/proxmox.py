@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.model import ReservedDisks
-from qemu_pr.command_line.parser import parse_words
 from qemu_pr.command_line.shell import Word
 from qemu_pr.command_line.syntaxes import DEFAULT_SYNTAX, SYNTAXES
 from qemu_pr.command_line.wiring import wire
@@ -22,7 +21,6 @@ CONTROLLER = {"driver": "virtio-scsi-pci", "bus": "pci.0", "addr": "0x1a"}
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 _TO_ESCAPE = re.compile(r'["\\]')
-_LINE = re.compile(r"^args:[ \t]*(?P<options>.*\S)[ \t\r]*$", re.MULTILINE)
 _PIECE = re.compile(
     r"""
       (?P<blank>  [ \t\n\v\f\r]+ )
@@ -55,21 +53,6 @@ def args_line(disks: ReservedDisks, syntax: str = DEFAULT_SYNTAX) -> str:
             properties = {**properties, "file": {**properties["file"], "locking": "off"}}
         words += [f"-{option}", quote(chosen.write(option, properties))]
     return " ".join(words)
-
-
-def read(text: str) -> ReservedDisks:
-    """Read which disks the first ``args:`` line of a configuration file reserves.
-
-    Args:
-        text: The file's text, or the line alone.
-
-    Raises:
-        CommandLineError: There is no such line, or Proxmox VE or QEMU would refuse it.
-    """
-    line = _LINE.search(text)
-    if not line:
-        raise CommandLineError("configuration", "has no args: line")
-    return parse_words(list(split(line["options"])))
 
 
 def quote(word: str) -> str:

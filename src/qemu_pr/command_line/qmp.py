@@ -6,7 +6,6 @@ from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.model import ReservedDisks
 from qemu_pr.command_line.notation import Properties, from_json, read_json, to_json
 from qemu_pr.command_line.options import Argument, Setting
-from qemu_pr.command_line.parser import assemble
 from qemu_pr.command_line.wiring import Wiring, block_node, wire
 
 # Which QMP command does what an option does, which one undoes it, and by what name it is known.
@@ -44,18 +43,6 @@ def unplug(disks: ReservedDisks) -> str:
     return "\n".join([*at_once, "", *afterwards])
 
 
-def read(text: str) -> ReservedDisks:
-    """Read which disks a sequence of QMP commands plugs in.
-
-    Args:
-        text: Commands, one a line. Those that plug in nothing are passed over.
-
-    Raises:
-        CommandLineError: A line is no QMP command, or QEMU would refuse one.
-    """
-    return assemble(list(_settings(text)))
-
-
 def _wiring(disks: ReservedDisks) -> Wiring:
     wiring = wire(disks, block_node, {"driver": "virtio-scsi", "id": f"{disks.name}-scsi"})
     # A device is unplugged by its id. It may be the name of its node: QEMU keeps them apart.
@@ -74,7 +61,15 @@ def _command(name: str, arguments: Properties) -> str:
     return to_json({"execute": name, "arguments": arguments})
 
 
-def _settings(text: str) -> Iterator[Setting]:
+def settings(text: str) -> Iterator[Setting]:
+    """Read what a sequence of QMP commands sets, one command a line.
+
+    Args:
+        text: The commands. Those that plug in nothing are passed over.
+
+    Raises:
+        CommandLineError: A line is no QMP command.
+    """
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue

@@ -3,9 +3,9 @@
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 
-from qemu_pr.command_line.errors import CommandLineError
+from qemu_pr.command_line.errors import CommandLineError, UnfinishedError
+from qemu_pr.record import Record
 
 # shlex quotes for an argument; where the shell looks for a command, these mean something too.
 _MORE_THAN_A_COMMAND = re.compile(
@@ -51,8 +51,7 @@ _PARTS: dict[str | None, Callable[[re.Match[str]], tuple[str, bool]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Record, beside=("start", "end")):
     """One word of a command.
 
     Attributes:
@@ -66,8 +65,8 @@ class Word:
     text: str
     line: int = 1
     expands: bool = False
-    start: int = field(default=0, compare=False)
-    end: int = field(default=0, compare=False)
+    start: int = 0
+    end: int = 0
 
 
 def join(program: str, options: Iterable[tuple[str, str]]) -> str:
@@ -85,8 +84,7 @@ def join(program: str, options: Iterable[tuple[str, str]]) -> str:
     return " \\\n".join(lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Record):
     """What separates words and is no blank.
 
     Attributes:
@@ -107,14 +105,15 @@ def tokens(text: str) -> Iterator[Word | Mark]:
         text: Any number of commands, with continued lines, quotes and comments.
 
     Raises:
-        CommandLineError: A quote stays open, or the text ends in a backslash.
+        UnfinishedError: A quote stays open, or the text ends in a backslash.
     """
     word: Word | None = None
     position, line = 0, 1
     while position < len(text):
         match = (word is None and _COMMENT.match(text, position)) or _PIECE.match(text, position)
         if not match:
-            raise CommandLineError(f"line {line}", _UNFINISHED[text[position]])
+            char = text[position]
+            raise UnfinishedError(line, _UNFINISHED[char], is_quote=char in "'\"")
         kind = match.lastgroup
         if kind in _PARTS:
             part, expands = _PARTS[kind](match)

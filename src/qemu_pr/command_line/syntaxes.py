@@ -1,18 +1,17 @@
 """The syntaxes a command line can have, each a way to write the same wiring."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.model import ReservedDisks
 from qemu_pr.command_line.notation import Properties, to_json, to_keyval
 from qemu_pr.command_line.wiring import Backend, block_node, drive, wire
+from qemu_pr.record import Record
 
 Options = list[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Syntax:
+class Syntax(Record):
     """A syntax: what opens a disk, and the notation of all properties.
 
     Attributes:

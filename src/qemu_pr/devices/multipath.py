@@ -16,7 +16,6 @@ A command may block for long here, or crash with the library: see `qemu_pr.devic
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from itertools import chain
 
 from qemu_pr.devices import FAILED, Device, map_paths, mpathpersist
@@ -157,7 +156,7 @@ def _register(
         without_ports = bytearray(data_out[:BASIC_SIZE])
         without_ports[_FLAGS_BYTE] &= ~_SPEC_I_PT
         data_out = bytes(without_ports)
-        command = replace(command, service_action=OutServiceAction.REGISTER_AND_IGNORE_EXISTING_KEY)
+        command = command.but(service_action=OutServiceAction.REGISTER_AND_IGNORE_EXISTING_KEY)
     completion = library.persistent_reserve_out(fd, command, data_out)
     if completion == GOOD:
         key = int.from_bytes(data_out[8:16], "big")
@@ -206,7 +205,7 @@ def _release_for_a_lost_path(
     Another path takes the reservation over with PREEMPT, which unregisters the map's other paths;
     they are registered again afterwards. No other host is concerned.
     """
-    take_over = replace(command, service_action=OutServiceAction.PREEMPT)
+    take_over = command.but(service_action=OutServiceAction.PREEMPT)
     own_key = data_out[:8]
     completion = FAILED
     for path in _paths(fd):

@@ -8,7 +8,7 @@ from qemu_pr.lint.block_devices import OF_NO_HOST, BlockDevices
 from qemu_pr.lint.command import Change, Command, Found, path_of
 from qemu_pr.lint.faults import FAULTS
 from qemu_pr.lint.faults.fault import Fault
-from qemu_pr.lint.faults.reading import MENDED
+from qemu_pr.lint.met import MENDED
 from qemu_pr.lint.readers import commands
 
 _STEPS = 100  # more than any command line has faults

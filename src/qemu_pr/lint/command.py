@@ -10,6 +10,7 @@ from qemu_pr.command_line.model import DEVICES
 from qemu_pr.command_line.options import Setting
 from qemu_pr.command_line.wiring import VIRTIO_SCSI
 from qemu_pr.lint.block_devices import OF_NO_HOST, BlockDevices
+from qemu_pr.lint.met import Met
 
 MANAGER = "pr-manager-helper"
 REFERENCE = "pr-manager"
@@ -162,7 +163,7 @@ class Command:
     program: str
     closed: bool
     settings: tuple[Setting, ...]
-    misread: tuple[tuple[str, Found], ...]
+    misread: tuple[tuple[Met, Found], ...]
     correct: Callable[[Sequence[Remedy]], str]
     read: Callable[[str], "list[Command]"]
     controller: Mapping[str, str] | None = field(default_factory=lambda: dict(VIRTIO_SCSI))

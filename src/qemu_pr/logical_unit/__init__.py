@@ -10,7 +10,19 @@ something it did not give up learns of it by a **unit attention** condition at i
 `rules` holds the tables, `state` what a unit remembers, `unit` what each service action does.
 """
 
-from qemu_pr.logical_unit.state import MemoryState, Nexus, Registration, Reservation, State
-from qemu_pr.logical_unit.unit import LogicalUnit
+from importlib import import_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from qemu_pr.logical_unit.state import MemoryState, Nexus, Registration, Reservation, State
+    from qemu_pr.logical_unit.unit import LogicalUnit
 
 __all__ = ["LogicalUnit", "MemoryState", "Nexus", "Registration", "Reservation", "State"]
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for; who wants nothing but `rules` has to load no more than these."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = "unit" if name == "LogicalUnit" else "state"
+    return getattr(import_module(f"{__name__}.{module}"), name)

@@ -1,8 +1,8 @@
 """The rules of persistent reservations that tables can hold; the manual's tables are these."""
 
 from enum import IntEnum
-from typing import NamedTuple
 
+from qemu_pr.record import Record
 from qemu_pr.scsi.commands import OutServiceAction as Out
 from qemu_pr.scsi.commands import ReservationType as Type
 
@@ -28,7 +28,7 @@ class Standing(IntEnum):
     HOLDER = 2
 
 
-class Access(NamedTuple):
+class Access(Record):
     """What a nexus may do with the medium."""
 
     read: bool

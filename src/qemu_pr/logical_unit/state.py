@@ -1,17 +1,21 @@
 """What a logical unit remembers: registrations, the reservation, unit attentions."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from itertools import islice
-from typing import Protocol
 
+from qemu_pr.record import Record
 from qemu_pr.scsi.commands import ReservationType
 from qemu_pr.scsi.sense import Sense
 from qemu_pr.scsi.transport_ids import TransportID
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
 
-@dataclass(frozen=True, slots=True)
-class Nexus:
+
+class Nexus(Record):
     """An I_T nexus: the pair of an initiator port and a target port.
 
     Attributes:
@@ -23,8 +27,7 @@ class Nexus:
     target_port: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(Record):
     """What a registered nexus registered.
 
     Attributes:
@@ -36,8 +39,7 @@ class Registration:
     all_tg_pt: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(Record):
     """The persistent reservation; its scope is always the logical unit.
 
     Attributes:
@@ -69,55 +71,45 @@ class State(Protocol):
 
     def registration(self, nexus: Nexus) -> Registration | None:
         """Give the registration of a nexus, None if it has none."""
-        ...
 
     def registered(self, at_most: int | None = None) -> Iterable[tuple[Nexus, Registration]]:
         """Give the registered nexuses, the longest registered first; every one without a limit."""
-        ...
 
     def count_registered(self) -> int:
         """Tell how many nexuses are registered."""
-        ...
 
     def first_registered(self) -> Nexus | None:
         """Give the longest registered nexus, None if none is."""
-        ...
 
     def registered_with(self, key: int) -> Iterable[Nexus]:
         """Give the nexuses registered with a key, in any order."""
-        ...
 
     def register(self, nexus: Nexus, registration: Registration) -> None:
         """Register a nexus; one that is registered gets the new key and keeps its place."""
-        ...
 
     def unregister(self, nexus: Nexus) -> None:
         """Remove the registration of a registered nexus."""
-        ...
 
     def with_unit_attention(self) -> Iterable[Nexus]:
         """Give the nexuses for which a unit attention condition is pending."""
-        ...
 
     def establish_unit_attention(self, nexus: Nexus, sense: Sense) -> None:
         """Establish a unit attention condition, unless one is pending for the nexus."""
-        ...
 
     def take_unit_attention(self, nexus: Nexus) -> Sense | None:
         """Give and clear the unit attention condition of a nexus, None if there is none."""
-        ...
 
 
-@dataclass
 class MemoryState:
     """The memory of a logical unit in this process's memory."""
 
-    generation: int = 0
-    aptpl: bool = False
-    reservation: Reservation | None = None
-    _registrations: dict[Nexus, Registration] = field(default_factory=dict, init=False)
-    _by_key: dict[int, dict[Nexus, None]] = field(default_factory=dict, init=False)
-    _unit_attentions: dict[Nexus, Sense] = field(default_factory=dict, init=False)
+    def __init__(self) -> None:
+        self.generation = 0
+        self.aptpl = False
+        self.reservation: Reservation | None = None
+        self._registrations: dict[Nexus, Registration] = {}
+        self._by_key: dict[int, dict[Nexus, None]] = {}
+        self._unit_attentions: dict[Nexus, Sense] = {}
 
     def registration(self, nexus: Nexus) -> Registration | None:
         """See `State.registration`."""

@@ -1,9 +1,8 @@
 """PERSISTENT RESERVE IN and OUT command descriptor blocks (SPC-4, 6.15 and 6.16)."""
 
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar
 
+from qemu_pr.record import Record
 from qemu_pr.scsi import fields
 from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.scsi.opcodes import PERSISTENT_RESERVE_IN, PERSISTENT_RESERVE_OUT
@@ -64,8 +63,7 @@ class ReservationType(IntEnum):
     EXCLUSIVE_ACCESS_ALL_REGISTRANTS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class PersistentReserveIn:
+class PersistentReserveIn(Record):
     """A PERSISTENT RESERVE IN command.
 
     Attributes:
@@ -74,7 +72,7 @@ class PersistentReserveIn:
         control: CONTROL byte (SAM-5, 5.2).
     """
 
-    opcode: ClassVar[int] = PERSISTENT_RESERVE_IN
+    opcode = PERSISTENT_RESERVE_IN
     service_action: int
     allocation_length: int
     control: int = 0
@@ -105,8 +103,7 @@ class PersistentReserveIn:
         return cls(cdb[1] & 0x1F, int.from_bytes(cdb[7:9], "big"), cdb[9])
 
 
-@dataclass(frozen=True, slots=True)
-class PersistentReserveOut:
+class PersistentReserveOut(Record):
     """A PERSISTENT RESERVE OUT command.
 
     Attributes:
@@ -117,7 +114,7 @@ class PersistentReserveOut:
         control: CONTROL byte (SAM-5, 5.2).
     """
 
-    opcode: ClassVar[int] = PERSISTENT_RESERVE_OUT
+    opcode = PERSISTENT_RESERVE_OUT
     service_action: int
     parameter_list_length: int
     scope: int = Scope.LU_SCOPE

@@ -4,8 +4,7 @@ A device cuts its answer at the allocation length without changing the lengths i
 therefore takes what arrived, keeps each element that is whole, and says whether all were.
 """
 
-from dataclasses import dataclass
-
+from qemu_pr.record import Record
 from qemu_pr.scsi import fields, transport_ids
 from qemu_pr.scsi.commands import ReservationType
 from qemu_pr.scsi.errors import MalformedError
@@ -15,8 +14,7 @@ HEADER_SIZE = 8
 """PRGENERATION and ADDITIONAL LENGTH, in bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadKeys:
+class ReadKeys(Record):
     """READ KEYS parameter data (SPC-4, 6.15.2).
 
     Attributes:
@@ -55,8 +53,7 @@ class ReadKeys:
         return cls(generation, keys, complete=whole == length)
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(Record):
     """A persistent reservation as READ RESERVATION tells of it.
 
     Attributes:
@@ -70,8 +67,7 @@ class Reservation:
     scope: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ReadReservation:
+class ReadReservation(Record):
     """READ RESERVATION parameter data (SPC-4, 6.15.3).
 
     Attributes:
@@ -128,8 +124,7 @@ _TYPE_MASK = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ReportCapabilities:
+class ReportCapabilities(Record):
     """REPORT CAPABILITIES parameter data (SPC-4, 6.15.4), 8 bytes.
 
     Attributes:
@@ -200,8 +195,7 @@ class ReportCapabilities:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class FullStatus:
+class FullStatus(Record):
     """A full status descriptor: one registered I_T nexus (SPC-4, table 211).
 
     Attributes:
@@ -242,8 +236,7 @@ class FullStatus:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class ReadFullStatus:
+class ReadFullStatus(Record):
     """READ FULL STATUS parameter data (SPC-4, 6.15.5).
 
     Attributes:

@@ -1,7 +1,6 @@
 """What a PERSISTENT RESERVE OUT command carries (SPC-4, 6.16.3 and 6.16.4)."""
 
-from dataclasses import dataclass
-
+from qemu_pr.record import Record
 from qemu_pr.scsi import fields, transport_ids
 from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.scsi.transport_ids import TransportID
@@ -14,8 +13,7 @@ class ParameterListLengthError(MalformedError):
     """A parameter list is shorter or longer than its service action has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterList:
+class ParameterList(Record):
     """The parameter list of every service action but REGISTER AND MOVE.
 
     Attributes:
@@ -69,8 +67,7 @@ class ParameterList:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterAndMoveParameterList:
+class RegisterAndMoveParameterList(Record):
     """The parameter list of REGISTER AND MOVE.
 
     Attributes:

@@ -1,9 +1,8 @@
 """TransportIDs: the names of initiator ports (SPC-4, 7.6.4)."""
 
 import re
-from dataclasses import dataclass
-from typing import ClassVar
 
+from qemu_pr.record import Record
 from qemu_pr.scsi import fields
 from qemu_pr.scsi.errors import MalformedError
 
@@ -12,15 +11,14 @@ ISCSI_NAME_MAX = 223
 """The longest iSCSI name, in bytes of UTF-8 (RFC 7143, 4.2.7.1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class FibreChannelTransportID:
+class FibreChannelTransportID(Record):
     """A Fibre Channel initiator port.
 
     Attributes:
         n_port_name: N_PORT NAME, 64 bits.
     """
 
-    protocol_identifier: ClassVar[int] = 0x0
+    protocol_identifier = 0x0
     n_port_name: int
 
     def __str__(self) -> str:
@@ -36,15 +34,14 @@ class FibreChannelTransportID:
         return bytes(8) + self.n_port_name.to_bytes(8, "big") + bytes(8)
 
 
-@dataclass(frozen=True, slots=True)
-class SASTransportID:
+class SASTransportID(Record):
     """A SAS initiator port.
 
     Attributes:
         sas_address: SAS ADDRESS, 64 bits.
     """
 
-    protocol_identifier: ClassVar[int] = 0x6
+    protocol_identifier = 0x6
     sas_address: int
 
     def __str__(self) -> str:
@@ -60,8 +57,7 @@ class SASTransportID:
         return bytes((0x6, 0, 0, 0)) + self.sas_address.to_bytes(8, "big") + bytes(12)
 
 
-@dataclass(frozen=True, slots=True)
-class ISCSITransportID:
+class ISCSITransportID(Record):
     """An iSCSI initiator device (format 00b) or, with its ISID, initiator port (format 01b).
 
     Attributes:
@@ -69,7 +65,7 @@ class ISCSITransportID:
         isid: Initiator session identifier, 48 bits, or None for the device alone.
     """
 
-    protocol_identifier: ClassVar[int] = 0x5
+    protocol_identifier = 0x5
     name: str
     isid: int | None = None
 
@@ -99,8 +95,7 @@ class ISCSITransportID:
         return bytes((format_code << 6 | 0x5, 0)) + len(text).to_bytes(2, "big") + text
 
 
-@dataclass(frozen=True, slots=True)
-class OtherTransportID:
+class OtherTransportID(Record):
     """An initiator port of a transport that this package has no fields for, kept as it is.
 
     Attributes:

@@ -5,9 +5,10 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from textwrap import indent
+from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.builders import Builder
@@ -15,11 +16,13 @@ from sphinx.util import logging
 from sphinx.util.display import status_iterator
 
 from qemu_pr.sphinx_ext.blocks import blocks_of
-from qemu_pr.sphinx_ext.child import in_child
+from qemu_pr.sphinx_ext.child import in_children
 from qemu_pr.sphinx_ext.examples import Block, InLab, Note, NotVerified, Unmarked
 from qemu_pr.sphinx_ext.page import Page, start_afresh
 from qemu_pr.sphinx_ext.results import LabRun, Outcome, Told, digest, lab_runs, save
-from qemu_pr.sphinx_ext.seclusion import in_seclusion, why_not
+from qemu_pr.sphinx_ext.seclusion import leave_the_host, why_not
+from qemu_pr.sphinx_ext.session import environment
+from qemu_pr.sphinx_ext.unchanged import Unchanged, host_key, key_of, programs_key
 
 _logger = logging.getLogger(__name__)
 
@@ -28,7 +31,8 @@ REQUIRE_ALL = "QEMU_PR_REQUIRE_ALL"
 
 RESULTS = "results.json"
 REPORT = "report.txt"
-"""What the builder leaves in its output directory: for the pages, and for people."""
+UNCHANGED = "unchanged.json"
+"""What the builder leaves in its output directory: for the pages, for people, for itself."""
 
 _COUNTED_AS = dict(zip(Outcome, Outcome, strict=True)) | {
     Outcome.VERIFIED: "blocks verified",
@@ -37,6 +41,7 @@ _COUNTED_AS = dict(zip(Outcome, Outcome, strict=True)) | {
 }
 
 
+_BAD = {Outcome.FAILED, Outcome.UNMARKED}
 # Others have no lab, and no examples of one release.
 _ONLY_IF_ANY = {Outcome.IN_LAB, Outcome.LEFT_TO_LAB, Outcome.OF_OTHER_RELEASE}
 
@@ -61,6 +66,16 @@ class Result:
         """What its page tells of it."""
         why = str(self.in_lab or "; ".join(note.text for note in self.notes))
         return Told(self.outcome, "" if self.outcome is Outcome.FAILED else why)
+
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What is kept of it until the next build, which finds the block by itself."""
+        notes = [asdict(note) for note in self.notes]
+        return {"outcome": self.outcome, "notes": notes, "packages": self.packages}
+
+
+def _name(done: tuple[str, object]) -> str:
+    return done[0]
 
 
 def verify(block: Block, page: Page, *, require_all: bool, in_lab: Mapping[str, LabRun]) -> Result:
@@ -136,23 +151,63 @@ class VerifyBuilder(Builder):
         return ""
 
     def write_documents(self, docnames: Set[str]) -> None:
-        """Verify the pages."""
-        apart = self._apart()
-        pages = sorted(docnames)
-        for name in status_iterator(pages, "verifying... ", "blue", len(pages)):
-            file = str(self.env.doc2path(name))
-            blocks = blocks_of(self.env.get_doctree(name), file)
-            self._pages[name] = apart(functools.partial(self._verify_page, blocks))
-            self.results += self._pages[name]
-
-    def _apart(self) -> Callable[[Callable[[], list[Result]]], list[Result]]:
-        """Give what verifies a page in a process of its own, where it can be in seclusion."""
+        """Verify the pages, some at a time; a page of which nothing changed is not run again."""
         wanted = [*sys.path, sys.prefix, *os.get_exec_path(), str(self.srcdir)]
         keep = [Path(one).absolute() for one in wanted]
-        if reason := why_not(keep):
-            _logger.info("examples run in sight of this host's files and processes: %s", reason)
-            return in_child
-        return functools.partial(in_seclusion, keep=keep)
+        seen = why_not(keep)
+        if seen:
+            _logger.info("examples run in sight of this host's files and processes: %s", seen)
+        known = Unchanged(Path(self.outdir, UNCHANGED))
+        common = self._common_key(seen)
+        works: dict[str, Callable[[], list[Result]]] = {}
+        keys: dict[str, str] = {}
+        for name in sorted(docnames):
+            blocks = blocks_of(self.env.get_doctree(name), str(self.env.doc2path(name)))
+            keys[name] = key_of(common, blocks, programs_key(repr(blocks), self._path))
+            found = None if self.config.verify_all else known.found(name, keys[name])
+            if found is not None:
+                self._pages[name] = list(map(self._result, blocks, found))
+                continue
+            work = functools.partial(self._verify_page, blocks)
+            works[name] = work if seen else functools.partial(leave_the_host, work, keep)
+        if unchanged := len(self._pages):
+            _logger.info("not verified again, as nothing changed: %d pages", unchanged)
+        # In sight of the host, pages could be in each other's way.
+        at_once = 1 if seen else len(os.sched_getaffinity(0))
+        done = status_iterator(
+            in_children(works, at_once), "verifying... ", "blue", len(works), stringify_func=_name
+        )
+        for name, results in done:
+            self._pages[name] = results
+            if not {result.outcome for result in results} & _BAD:
+                known.note(name, keys[name], [result.noted for result in results])
+        self.results = [result for name in sorted(self._pages) for result in self._pages[name]]
+
+    @property
+    def _path(self) -> str:
+        return environment(Path("/"))["PATH"]
+
+    def _common_key(self, seen: str) -> str:
+        """Give what tells the circumstances of all examples from others."""
+        config = self.config
+        return key_of(
+            host_key([Path(self.confdir, one) for one in config.verify_depends]),
+            (seen, os.environ.get(REQUIRE_ALL), config.verify_timeout),
+            (config.doctest_default_flags, sorted(self.in_lab.items())),
+        )
+
+    def _result(self, block: Block, noted: dict[str, Any]) -> Result:
+        """Give the result that was noted of a block."""
+        in_lab = self.in_lab.get(digest(block.text))
+        outcome = Outcome(noted["outcome"])
+        notes = [Note(**note) for note in noted["notes"]]
+        return Result(
+            block,
+            outcome,
+            notes,
+            in_lab if outcome is Outcome.IN_LAB else None,
+            tuple(noted["packages"]),
+        )
 
     def _verify_page(self, blocks: Sequence[Block]) -> list[Result]:
         require_all = os.environ.get(REQUIRE_ALL) == "1"
@@ -180,8 +235,7 @@ def _read_lab_results(app: Sphinx) -> None:
 
 
 def _fail_build(app: Sphinx, _error: Exception | None) -> None:
-    bad = {Outcome.FAILED, Outcome.UNMARKED}
-    if isinstance(app.builder, VerifyBuilder) and bad & {r.outcome for r in app.builder.results}:
+    if isinstance(app.builder, VerifyBuilder) and _BAD & {r.outcome for r in app.builder.results}:
         app.statuscode = 1
 
 
@@ -189,10 +243,14 @@ def setup(app: Sphinx) -> None:
     """Register the builder and its settings.
 
     ``verify_timeout``: seconds that a command may take; ``verify_lab_results``: where the lab puts
-    what it found, from the directory of ``conf.py``.
+    what it found, from the directory of ``conf.py``; ``verify_depends``: files and directories,
+    from there, that decide about all examples, such as the package that they show; ``verify_all``:
+    verify also pages of which nothing changed.
     """
     app.add_builder(VerifyBuilder)
     app.add_config_value("verify_timeout", 30, "", (int, float))
     app.add_config_value("verify_lab_results", "build/lab", "", str)
+    app.add_config_value("verify_depends", [], "", (list, tuple))
+    app.add_config_value("verify_all", False, "", bool)
     app.connect("builder-inited", _read_lab_results)
     app.connect("build-finished", _fail_build)

@@ -56,7 +56,7 @@ def in_seclusion(work: Callable[[], T], keep: Iterable[Path] = ()) -> T:
         OSError: The kernel, or who guards it, gives no such place; or the work raised it.
         ChildError: The work raised something else, or ended its process.
     """
-    return in_child(lambda: _leave_the_host(work, [*map(Path, _KEPT), *keep]))
+    return in_child(lambda: leave_the_host(work, keep))
 
 
 def why_not(keep: Iterable[Path] = ()) -> str:
@@ -71,7 +71,9 @@ def why_not(keep: Iterable[Path] = ()) -> str:
         return str(error.strerror or error)
 
 
-def _leave_the_host(work: Callable[[], T], keep: Iterable[Path]) -> T:
+def leave_the_host(work: Callable[[], T], keep: Iterable[Path] = ()) -> T:
+    """Do what `in_seclusion` does, in a process that does nothing else afterwards."""
+    kept = [*map(Path, _KEPT), *keep]
     user, group = os.geteuid(), os.getegid()
     kinds = _NEWNS | _NEWPID | _NEWNET | _NEWIPC | _NEWUTS
     _call("unshare", kinds if user == 0 else kinds | _NEWUSER)
@@ -83,7 +85,7 @@ def _leave_the_host(work: Callable[[], T], keep: Iterable[Path]) -> T:
     def be_first_process() -> T:
         os.umask(0o022)
         _mount(None, "/", flags=_MS_REC | _MS_PRIVATE)
-        _cover(keep)
+        _cover(kept)
         _write_users(user, group)
         _mount("proc", "/proc", "proc")
         socket.sethostname(_NAME)

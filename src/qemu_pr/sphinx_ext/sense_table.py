@@ -4,7 +4,6 @@ One row for each: its code, its name in SPC-4, and what `qemu-pr persist` advise
 """
 
 import re
-from collections.abc import Iterator
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -12,11 +11,10 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
 from qemu_pr import __version__
-from qemu_pr.cli.persist.failures import explain
-from qemu_pr.scsi import sense
+from qemu_pr.client.failures import explain
 from qemu_pr.scsi.commands import OutServiceAction, PersistentReserveOut
-from qemu_pr.scsi.names import sense_text
 from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi.sense_codes import CODES, name_of
 from qemu_pr.scsi.status import Completion
 from qemu_pr.sphinx_ext.reservation_tables import list_table
 
@@ -25,14 +23,8 @@ _PROGRAM_TEXT = re.compile(r"((?<![\w-])--?[a-z][\w-]*|qemu-pr-helper --simulate
 
 def rows() -> list[list[str]]:
     """Give the table: a header, then a row for each sense, sorted by sense key."""
-    found = sorted(_known(), key=str)
-    return [["Sense", "Name", "What to do", "Exit status"], *map(_row, found)]
-
-
-def _known() -> Iterator[Sense]:
-    for value in vars(sense).values():
-        if isinstance(value, Sense):
-            yield value
+    known = sorted((Sense(code.key, code.asc, code.ascq) for code in CODES), key=str)
+    return [["Sense", "Name", "What to do", "Exit status"], *map(_row, known)]
 
 
 def _row(known: Sense) -> list[str]:
@@ -41,7 +33,7 @@ def _row(known: Sense) -> list[str]:
     assert failure is not None  # none of them says that all went well
     advice = failure.advice or "see the log of the disk or its array"
     sentence = _PROGRAM_TEXT.sub(r"``\1``", f"{advice[0].upper()}{advice[1:]}.")
-    return [str(known), sense_text(known).upper(), sentence, str(failure.exit_status)]
+    return [str(known), name_of(known).upper(), sentence, str(failure.exit_status)]
 
 
 class _SenseCodes(SphinxDirective):

@@ -2,8 +2,8 @@
 
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.formats import shell_text
-from qemu_pr.command_line.parser import parse
 from qemu_pr.command_line.syntaxes import SYNTAXES
+from qemu_pr.lint.parse import parse
 
 SIZE_MAX = 500
 _WORDS = (

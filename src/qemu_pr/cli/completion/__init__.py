@@ -26,18 +26,9 @@ Exit status: 0, or 1 if the options are wrong.
 """
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register the subcommand.
-
-    Args:
-        subparsers: Where `qemu-pr` keeps its subcommands.
-    """
-    parser = subparsers.add_parser(
-        "completion",
-        help="print what makes a shell complete command lines",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Tell a parser what the subcommand does, and its options."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument("shell", metavar="SHELL", choices=SHELLS, help="bash or zsh")
     parser.set_defaults(run=run)
 

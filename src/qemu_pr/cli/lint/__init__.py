@@ -57,18 +57,9 @@ Exit status: 0 if there are no faults, 1 if there are some, 2 if a file cannot b
 """
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register the subcommand.
-
-    Args:
-        subparsers: Where `qemu-pr` keeps its subcommands.
-    """
-    parser = subparsers.add_parser(
-        "lint",
-        help="say what is wrong with QEMU command lines, and what is right",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Tell a parser what the subcommand does, and its options."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument(
         "files", metavar="FILE", nargs="*", default=["-"], help="what to read; - is standard input"
     )

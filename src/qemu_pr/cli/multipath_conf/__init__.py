@@ -60,18 +60,9 @@ _PRINTING = ("key", "host", "aptpl", "defaults", "alias")
 _CHECKING = ("other_host", "socket")
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register the subcommand.
-
-    Args:
-        subparsers: Where `qemu-pr` keeps its subcommands.
-    """
-    parser = subparsers.add_parser(
-        "multipath-conf",
-        help="print the reservation_key entry of multipath.conf, or check a multipath.conf",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Tell a parser what the subcommand does, and its options."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument("disks", metavar="DISK", nargs="*", help="a map, a path of one, or a WWID")
     parser.add_argument(
         "--root",

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from qemu_pr.cli.multipath_conf.disks import Disk, resolve
-from qemu_pr.cli.persist.failures import Failure
 from qemu_pr.cli.progress import progress
 from qemu_pr.cli.status.examine import examine
 from qemu_pr.cli.status.text import printable
+from qemu_pr.client.failures import Failure
 from qemu_pr.multipath_conf import prkeys, this_host
 from qemu_pr.multipath_conf.check import Finding, Surroundings, check
 from qemu_pr.multipath_conf.configuration import Configuration, File

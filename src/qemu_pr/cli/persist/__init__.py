@@ -2,27 +2,26 @@
 
 import argparse
 import errno
-import json
 import os
 import sys
-from typing import Any
 
+from qemu_pr.cli.guessing_parser import GuessingParser
 from qemu_pr.cli.nearest_path import nearest_path
-from qemu_pr.cli.persist import as_json, inquiry, text
-from qemu_pr.cli.persist.failures import (
+from qemu_pr.cli.persist import inquiry, options, text
+from qemu_pr.cli.persist.request import OptionsError, Request, build
+from qemu_pr.cli.progress import progress
+from qemu_pr.client.failures import (
     FILE_ERROR,
     MALFORMED,
-    NO_DISK,
     Failure,
     explain,
 )
-from qemu_pr.cli.persist.options import DESCRIPTION, EPILOG, add_options
-from qemu_pr.cli.persist.request import OptionsError, Request, build
-from qemu_pr.cli.progress import progress
 from qemu_pr.manager import ConnectError, PRManagerHelper
 from qemu_pr.scsi.commands import InServiceAction, OutServiceAction
 from qemu_pr.scsi.errors import MalformedError
-from qemu_pr.scsi.names import sense_text, status_name
+from qemu_pr.scsi.names import status_name
+from qemu_pr.scsi.sense import COMMAND_IO_PROCESS_TERMINATED
+from qemu_pr.scsi.sense_codes import name_of
 from qemu_pr.scsi.status import Completion
 
 _START = "start qemu-pr-helper, or say with --socket where its socket is"
@@ -33,21 +32,9 @@ _NO_HELPER = {
 }
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register the subcommand.
-
-    Args:
-        subparsers: Where `qemu-pr` keeps its subcommands.
-    """
-    parser = subparsers.add_parser(
-        "persist",
-        help="read and change persistent reservations, as sg_persist does, through a helper",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        allow_abbrev=True,  # as sg_persist, whose help says --alloc-len
-        allow_underscores=True,  # as sg_persist, where --read_keys is --read-keys
-    )
-    add_options(parser)
+def add_options(parser: GuessingParser) -> None:
+    """Tell a parser what the subcommand does, and its options."""
+    options.add_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -85,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         _write(disk.encode(errors="surrogateescape"))
     if failure is None and args.verbose and isinstance(request.action, OutServiceAction):
         print(_succeeded(request.action), file=sys.stderr)
-    fields: dict[str, Any] = {}
+    fields: dict[str, object] = {}
     if failure is None and isinstance(request.action, InServiceAction):
         if args.json:
             fields, failure = _decode(request.action, completion.data)
@@ -135,11 +122,12 @@ def _succeeded(action: OutServiceAction) -> str:
 
 def _is_no_disk(failure: Failure | None) -> bool:
     """Tell whether the helper says that it is no SCSI disk: a file that nobody simulates."""
-    sense = failure.sense if failure else None
-    return sense is not None and (sense.key, sense.asc, sense.ascq) == NO_DISK
+    return failure is not None and failure.sense == COMMAND_IO_PROCESS_TERMINATED
 
 
-def _decode(action: InServiceAction, data: bytes) -> tuple[dict[str, Any], Failure | None]:
+def _decode(action: InServiceAction, data: bytes) -> tuple[dict[str, object], Failure | None]:
+    from qemu_pr.cli.persist import as_json  # seldom asked for, as is json
+
     try:
         return as_json.describe(action, data), None
     except MalformedError as error:
@@ -173,9 +161,11 @@ def _warn_if_cut(request: Request, data: bytes) -> None:
 
 
 def _print_json(
-    request: Request, completion: Completion, fields: dict[str, Any], failure: Failure | None
+    request: Request, completion: Completion, fields: dict[str, object], failure: Failure | None
 ) -> None:
-    answer = {
+    import json
+
+    answer: dict[str, object] = {
         "device": request.device,
         "service_action": request.name,
         "status": status_name(completion.status),
@@ -192,7 +182,7 @@ def _print_json(
                 "sense_key": sense.key,
                 "additional_sense_code": sense.asc,
                 "additional_sense_code_qualifier": sense.ascq,
-                "text": sense_text(sense),
+                "text": name_of(sense),
             },
         }
     _write(json.dumps(answer, indent=2).encode() + b"\n")

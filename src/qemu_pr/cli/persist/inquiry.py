@@ -6,7 +6,6 @@ simulated disk, which is a regular file, has a standard answer.
 
 import os
 import stat
-from pathlib import Path
 
 SIMULATED = "  QEMU-PR   simulated disk    1   \n  Peripheral device type: disk\n"
 """Vendor, product and revision of a simulated disk, in fields of 8, 16 and 4 characters."""
@@ -21,7 +20,7 @@ _TYPES = {
 }
 
 
-def lines(fd: int, sys: Path = Path("/sys")) -> str:
+def lines(fd: int, sys: str | os.PathLike[str] = "/sys") -> str:
     """Say what a disk is.
 
     Args:
@@ -36,12 +35,14 @@ def lines(fd: int, sys: Path = Path("/sys")) -> str:
         return SIMULATED
     number = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
     kind = "block" if stat.S_ISBLK(status.st_mode) else "char"
-    node = sys / "dev" / kind / number
+    node = f"{os.fspath(sys)}/dev/{kind}/{number}"
     # A map has no device of its own, but its paths do.
-    for device in (node / "device", *sorted(node.glob("slaves/*/device"))):
+    slaves = f"{node}/slaves"
+    paths = sorted(os.listdir(slaves)) if os.path.isdir(slaves) else []
+    for device in (f"{node}/device", *(f"{slaves}/{path}/device" for path in paths)):
         try:
-            vendor, model, revision = (_read(device / name) for name in _NAMES)
-            number_of_type = int(_read(device / "type"), 0)
+            vendor, model, revision = (_read(f"{device}/{name}") for name in _NAMES)
+            number_of_type = int(_read(f"{device}/type"), 0)
         except (OSError, ValueError):
             continue
         type_ = _TYPES.get(number_of_type, f"{number_of_type:#x}")
@@ -49,5 +50,6 @@ def lines(fd: int, sys: Path = Path("/sys")) -> str:
     return ""
 
 
-def _read(file: Path) -> str:
-    return file.read_text(errors="surrogateescape").rstrip("\n")
+def _read(name: str) -> str:
+    with open(name, errors="surrogateescape") as file:
+        return file.read().rstrip("\n")

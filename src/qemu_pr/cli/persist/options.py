@@ -5,11 +5,12 @@ import re
 from collections.abc import Callable
 
 from qemu_pr import __version__
+from qemu_pr.cli.guessing_parser import GuessingParser
 from qemu_pr.cli.persist.text import BUFFER_SIZE
 from qemu_pr.manager import DEFAULT_PATH
 from qemu_pr.scsi.commands import InServiceAction, OutServiceAction
 
-DESCRIPTION = """\
+_DESCRIPTION = """\
 Read and change the persistent reservations of a SCSI disk through a helper. The options, the
 output and the exit status are those of sg_persist, but the PERSISTENT RESERVE command goes to the
 socket of qemu-pr-helper, as a virtual machine's do: what works here works for QEMU, and whoever may
@@ -20,7 +21,7 @@ Like sg_persist it prints what the disk is first (INQUIRY data, which the kernel
 --no-inquiry. Long options may have _ for -.
 """
 
-EPILOG = """\
+_EPILOG = """\
 DEVICE is a SCSI disk, such as /dev/sdb or /dev/mapper/mpatha; for a helper that simulates disks it
 is a regular file.
 
@@ -150,8 +151,11 @@ _TYPE = (
 )
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add every option to a parser."""
+def add_options(parser: GuessingParser) -> None:
+    """Tell a parser what the subcommand does, and its options."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
+    parser.allow_abbrev = True  # as sg_persist, whose help says --alloc-len
+    parser.allow_underscores = True  # as sg_persist, where --read_keys is --read-keys
     option = parser.add_argument
     option("operand", metavar="DEVICE", nargs="?", help="the disk")
     option("-d", "--device", metavar="DEVICE", help="the disk, given as an option")

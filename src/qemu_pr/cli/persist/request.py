@@ -2,11 +2,11 @@
 
 import argparse
 import os
-from dataclasses import dataclass
 
 from qemu_pr.cli.persist import transport_ids
-from qemu_pr.cli.persist.failures import CONTRADICTION, USAGE
+from qemu_pr.client.failures import CONTRADICTION, USAGE
 from qemu_pr.protocol import MAX_DATA_SIZE
+from qemu_pr.record import Record
 from qemu_pr.scsi.commands import (
     InServiceAction,
     OutServiceAction,
@@ -37,8 +37,7 @@ class OptionsError(Exception):
         self.exit_status = exit_status
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Record):
     """What to send, and how to open the disk for it.
 
     Attributes:

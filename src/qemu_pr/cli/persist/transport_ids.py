@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-from pathlib import Path
 
 from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.scsi.transport_ids import FIXED_SIZE
@@ -28,7 +27,8 @@ def read(argument: str) -> tuple[bytes, ...]:
     if argument == "-":
         return _read_lines(sys.stdin.buffer.read())
     if argument.startswith(("file=", "FILE=")):
-        return _read_lines(Path(argument[5:]).read_bytes())
+        with open(argument[5:], "rb") as file:
+            return _read_lines(file.read())
     return (parse(argument),)
 
 

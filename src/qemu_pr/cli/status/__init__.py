@@ -1,13 +1,13 @@
 """``qemu-pr status``: who is registered with disks, who holds them, who may read and write now."""
 
 import argparse
-import json
 import sys
 
-from qemu_pr.cli.persist.failures import Failure
 from qemu_pr.cli.progress import progress
-from qemu_pr.cli.status import as_json, text
+from qemu_pr.cli.status import text
 from qemu_pr.cli.status.examine import examine
+from qemu_pr.client.failures import Failure
+from qemu_pr.reservation_status import ReservationStatus
 
 _DESCRIPTION = """\
 Show the persistent reservation of disks: whether there is one, of which type and whose, who is
@@ -56,18 +56,9 @@ opened, 24 reservation conflict, 97 the answer makes no sense; 1 if the options 
 """
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Register the subcommand.
-
-    Args:
-        subparsers: Where `qemu-pr` keeps its subcommands.
-    """
-    parser = subparsers.add_parser(
-        "status",
-        help="show who is registered, who holds a disk, and who may read and write now",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-    )
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Tell a parser what the subcommand does, and its options."""
+    parser.description, parser.epilog = _DESCRIPTION, _EPILOG
     parser.add_argument(
         "disks", metavar="DISK", nargs="+", help="path of a disk: /dev/sdb, /dev/mapper/mpatha"
     )
@@ -90,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         The exit status: 0, or that of the first disk that failed.
     """
     exit_status = 0
-    descriptions = []
+    results: list[tuple[str, ReservationStatus | Failure]] = []
     separator = ""
     for disk in args.disks:
         with progress(f"asking {text.printable(disk)}"):
@@ -102,9 +93,13 @@ def run(args: argparse.Namespace) -> int:
         elif not args.json:
             _write(separator + text.render(disk, result))
             separator = "\n"
-        descriptions.append(as_json.describe(disk, result))
+        results.append((disk, result))
     if args.json:
-        _write(json.dumps(descriptions, indent=2) + "\n")
+        import json
+
+        from qemu_pr.cli.status import as_json
+
+        _write(json.dumps([as_json.describe(*one) for one in results], indent=2) + "\n")
     return exit_status
 
 

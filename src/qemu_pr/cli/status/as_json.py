@@ -6,12 +6,12 @@ Whatever a disk tells, the names are there; what it does not tell is null.
 from typing import Any
 
 from qemu_pr.cli.persist import as_json
-from qemu_pr.cli.persist.failures import Failure
-from qemu_pr.reservation_status import Registrant, ReservationStatus
+from qemu_pr.client.failures import Failure
+from qemu_pr.reservation_status import KnownAccess, Registrant, ReservationStatus
 from qemu_pr.scsi.commands import InServiceAction
-from qemu_pr.scsi.names import sense_text
 from qemu_pr.scsi.parameter_data import ReadFullStatus, ReadReservation, ReportCapabilities
 from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi.sense_codes import name_of
 
 _NAMES = (
     "prgeneration",
@@ -60,7 +60,7 @@ def _status(status: ReservationStatus) -> dict[str, Any]:
         "registrations": [_registration(one) for one in status.registrants],
         "registered": status.registered,
         "complete": status.complete,
-        "others": status.others._asdict(),
+        "others": _access(status.others),
         "consistent": status.consistent,
         "capabilities": capabilities and _persist(capabilities),
         "unit_attentions": [_sense(one) for one in status.unit_attentions],
@@ -72,8 +72,12 @@ def _registration(one: Registrant) -> dict[str, Any]:
         **_full_status(one),
         "reservation_key": f"{one.key:#x}",
         "r_holder": one.holder,
-        **one.access._asdict(),
+        **_access(one.access),
     }
+
+
+def _access(access: KnownAccess) -> dict[str, bool | None]:
+    return {"read": access.read, "write": access.write}
 
 
 def _full_status(one: Registrant) -> dict[str, Any]:
@@ -109,5 +113,5 @@ def _sense(sense: Sense) -> dict[str, Any]:
         "sense_key": sense.key,
         "additional_sense_code": sense.asc,
         "additional_sense_code_qualifier": sense.ascq,
-        "text": sense_text(sense),
+        "text": name_of(sense),
     }

@@ -3,15 +3,11 @@
 import errno
 import fcntl
 import os
-import re
 import stat
-from dataclasses import replace
-from pathlib import Path
 
 from qemu_pr.cli.nearest_path import nearest_path
-from qemu_pr.cli.persist.failures import FILE_ERROR, MALFORMED, OTHER, Failure, explain
+from qemu_pr.client.failures import FILE_ERROR, MALFORMED, OTHER, Failure, explain
 from qemu_pr.devices import Device
-from qemu_pr.devices.sg_io import ScsiDisk
 from qemu_pr.manager import ConnectError, PRManagerHelper
 from qemu_pr.reservation_status import CommandError, ReservationStatus, action_name, query
 from qemu_pr.scsi import sense
@@ -59,6 +55,8 @@ def examine(path: str, socket_path: str | None) -> ReservationStatus | Failure:
         return Failure(FILE_ERROR, what, advice)
     try:
         if socket_path is None:
+            from qemu_pr.devices.sg_io import ScsiDisk  # which loads ctypes
+
             return _ask(ScsiDisk(), fd)
         with PRManagerHelper(socket_path) as manager:
             return _ask(manager, fd)
@@ -81,7 +79,7 @@ def _ask(device: Device, fd: int) -> ReservationStatus | Failure:
     except CommandError as error:
         failure = explain(error.command, error.completion) or Failure(OTHER, str(error))
         name = action_name(error.command.service_action)
-        failure = replace(failure, reason=f"{name}: {failure.reason}")
+        failure = failure.but(reason=f"{name}: {failure.reason}")
         return _diagnose(error, failure, device, fd)
 
 
@@ -90,27 +88,27 @@ def _diagnose(error: CommandError, failure: Failure, device: Device, fd: int) ->
     helper = device if isinstance(device, PRManagerHelper) else None
     match error.sense:
         case None if error.completion.status == Status.RESERVATION_CONFLICT:
-            return replace(failure, advice=_OLDER_RESERVATION)
+            return failure.but(advice=_OLDER_RESERVATION)
         case (
             sense.COMMAND_IO_PROCESS_TERMINATED
             | sense.INVALID_OPERATION_CODE
             | sense.INVALID_FIELD_IN_CDB
         ) if not _is_scsi(fd):
             advice = _SIMULATE if stat.S_ISREG(os.fstat(fd).st_mode) else _LIST_DISKS
-            return replace(failure, reason=f"not a SCSI disk ({error.sense})", advice=advice)
+            return failure.but(reason=f"not a SCSI disk ({error.sense})", advice=advice)
         case sense.INVALID_OPERATION_CODE | sense.INVALID_FIELD_IN_CDB:
-            return replace(failure, advice="the disk has no persistent reservations")
+            return failure.but(advice="the disk has no persistent reservations")
         case sense.COMMAND_IO_PROCESS_TERMINATED if helper:
-            return replace(failure, advice=_of_helper(helper))
+            return failure.but(advice=_of_helper(helper))
         case sense.COMMAND_IO_PROCESS_TERMINATED if not _may_send():
             reason = "no permission to send SCSI commands (CAP_SYS_RAWIO)"
-            return replace(failure, reason=reason, advice=_PRIVILEGE)
+            return failure.but(reason=reason, advice=_PRIVILEGE)
         case sense.COMMAND_IO_PROCESS_TERMINATED:
             advice = "see the kernel's log; root of a container may not send SCSI commands"
-            return replace(failure, advice=advice)
+            return failure.but(advice=advice)
         case sense.LOGICAL_UNIT_COMMUNICATION_FAILURE if helper and helper.last_error:
             reason = f"{failure.reason}: {helper.last_error}"
-            return replace(failure, reason=reason, advice="see the helper's log")
+            return failure.but(reason=reason, advice="see the helper's log")
     return failure
 
 
@@ -133,5 +131,6 @@ def _is_scsi(fd: int) -> bool:
 
 def _may_send() -> bool:
     """Whether this process has the privilege that the kernel wants for reservation commands."""
-    effective = re.search("^CapEff:\\s*(\\w+)", Path("/proc/self/status").read_text(), re.MULTILINE)
-    return effective is not None and bool(int(effective[1], 16) >> _CAP_SYS_RAWIO & 1)
+    with open("/proc/self/status") as file:
+        effective = next((line.split()[1] for line in file if line.startswith("CapEff:")), "0")
+    return bool(int(effective, 16) >> _CAP_SYS_RAWIO & 1)

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from qemu_pr.logical_unit.rules import ALL_REGISTRANTS
 from qemu_pr.reservation_status import KnownAccess, Registrant, ReservationStatus
 from qemu_pr.scsi import sense
-from qemu_pr.scsi.names import TYPE_NAMES, sense_text
+from qemu_pr.scsi.names import TYPE_NAMES
 from qemu_pr.scsi.parameter_data import ReportCapabilities
 from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi.sense_codes import name_of
 
 _HEADER = ("HOST", "PORT", "KEY", "HOLDER", "READ", "WRITE")
 _WORDS = {True: "yes", False: "no", None: "?"}
@@ -132,6 +133,6 @@ def _notes(status: ReservationStatus) -> Iterator[str]:
 
 
 def _attention(told: Sense) -> str:
-    name = sense_text(told).upper() or "UNIT ATTENTION"
+    name = name_of(told).upper() or "UNIT ATTENTION"
     meaning = _MEANING.get(told)
     return f"{name} ({told}){f': {meaning}' if meaning else ''}"

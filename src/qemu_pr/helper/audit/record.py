@@ -9,9 +9,10 @@ from qemu_pr.helper.audit import client, disk
 from qemu_pr.helper.events import NOTICE, journal_prefix
 from qemu_pr.scsi.commands import OutServiceAction, PersistentReserveOut
 from qemu_pr.scsi.errors import MalformedError
-from qemu_pr.scsi.names import TYPE_NAMES, sense_words, service_action_name, status_name
+from qemu_pr.scsi.names import TYPE_NAMES, service_action_name, status_name
 from qemu_pr.scsi.parameter_lists import ParameterList, RegisterAndMoveParameterList
 from qemu_pr.scsi.sense import Sense
+from qemu_pr.scsi.sense_codes import in_words
 from qemu_pr.scsi.status import Status
 
 FIELDS = {
@@ -97,7 +98,7 @@ def _sense(status: int, sense: bytes) -> str | None:
     if status != Status.CHECK_CONDITION:
         return None
     try:
-        return sense_words(Sense.decode(sense))
+        return in_words(Sense.decode(sense))
     except MalformedError as error:
         return str(error)
 

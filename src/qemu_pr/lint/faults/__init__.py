@@ -2,61 +2,53 @@
 
 from qemu_pr.lint.faults import devices, disks, managers, reading, sockets
 from qemu_pr.lint.faults.fault import Fault
+from qemu_pr.lint.met import Met
 
 FAULTS = (
-    Fault(
-        "missing-backslash",
+    reading.fault(
+        Met.MISSING_BACKSLASH,
         "the shell takes the next line for another command, and QEMU starts without it",
         "end the line with a blank and a backslash",
-        reading.met("missing-backslash"),
     ),
-    Fault(
-        "blank-behind-backslash",
+    reading.fault(
+        Met.BLANK_BEHIND_BACKSLASH,
         "a backslash continues a line only if nothing is behind it",
         "take the blank away",
-        reading.met("blank-behind-backslash"),
     ),
-    Fault(
-        "comment-between",
+    reading.fault(
+        Met.COMMENT_BETWEEN,
         "the shell ends the command at a comment between its lines",
         "put the comment before the command",
-        reading.met("comment-between"),
     ),
-    Fault(
-        "open-quote",
+    reading.fault(
+        Met.OPEN_QUOTE,
         "a quote that stays open takes in all that follows",
         "close it",
-        reading.met("open-quote"),
     ),
-    Fault(
-        "blank-in-value",
+    reading.fault(
+        Met.BLANK_IN_VALUE,
         "QEMU takes what is behind a blank for the name of a disk image",
         "take the blank away",
-        reading.met("blank-in-value"),
     ),
-    Fault(
-        "unreadable-option",
+    reading.fault(
+        Met.UNREADABLE_OPTION,
         "QEMU does not understand it, and does not start",
         "write key=value, with commas in values doubled, or JSON",
-        reading.met("unreadable-option"),
     ),
-    Fault(
-        "not-read",
+    reading.fault(
+        Met.NOT_READ,
         "this was not read as a command line, so nobody has checked it",
         "give lint what QEMU gets: qemu-pr lint /proc/PID/cmdline of the guest that runs",
-        reading.met("not-read"),
     ),
-    Fault(
-        "misplaced-reservations",
+    reading.fault(
+        Met.MISPLACED_RESERVATIONS,
         "libvirt reads <reservations> in <source> only, and ignores them elsewhere",
         "move them into <source>",
-        reading.met("misplaced-reservations"),
     ),
-    Fault(
-        "managed",
+    reading.fault(
+        Met.MANAGED,
         "libvirt wants managed='yes', or managed='no' and a <source> with type, path and mode",
         "write managed='yes', or name the helper's socket",
-        reading.met("managed"),
     ),
     Fault(
         "unknown-property",

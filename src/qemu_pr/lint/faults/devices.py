@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from qemu_pr.command_line.model import DEVICES
 from qemu_pr.command_line.options import Setting
-from qemu_pr.command_line.parser import CONTROLLERS
 from qemu_pr.lint.command import (
     REFERENCE,
     Addition,
@@ -28,6 +27,30 @@ _KEPT = frozenset(
     }
 )
 _KEPT_ON_BUS = _KEPT | {"bus", "channel", "scsi-id", "lun"}
+
+# QEMU's host bus adapters, of which one has to give scsi-block a bus.
+_CONTROLLERS = frozenset(
+    {
+        "am53c974",
+        "dc390",
+        "lsi",
+        "lsi53c810",
+        "lsi53c895a",
+        "megasas",
+        "megasas-gen2",
+        "mptsas1068",
+        "pvscsi",
+        "spapr-vscsi",
+        "usb-bot",
+        "usb-uas",
+        "virtio-scsi",
+        "virtio-scsi-ccw",
+        "virtio-scsi-device",
+        "virtio-scsi-pci",
+        "virtio-scsi-pci-non-transitional",
+        "virtio-scsi-pci-transitional",
+    }
+)
 
 # Their usual boards have a SCSI controller of their own.
 _BOARDS_WITH_SCSI = re.compile(r".*qemu-system-(alpha|arm|hppa|m68k|mips|ppc|sparc)\w*")
@@ -133,7 +156,7 @@ def no_controller(command: Command) -> Iterator[Found]:
     known = {device.properties.get("driver") for device in command.devices}
     if not command.whole or command.controller is None:
         return
-    if known & CONTROLLERS or _BOARDS_WITH_SCSI.fullmatch(command.program):
+    if known & _CONTROLLERS or _BOARDS_WITH_SCSI.fullmatch(command.program):
         return
     for device in command.devices:
         if passes_through(device) or command.reserved_by(device):

@@ -1,26 +1,16 @@
 """Faults that are met in reading a command line, before it is known what it says."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from qemu_pr.lint.command import Command, Found
-
-MENDED = frozenset(
-    {
-        *("missing-backslash", "blank-behind-backslash", "comment-between", "blank-in-value"),
-        *("misplaced-reservations", "managed"),
-    }
-)
-"""What the corrected text of a command is without, before any remedy."""
+from qemu_pr.lint.faults.fault import Fault
+from qemu_pr.lint.met import Met
 
 
-def met(name: str) -> Callable[[Command], Iterator[Found]]:
-    """Give what finds a fault that the reader has met.
-
-    Args:
-        name: The name that the reader has for it.
-    """
+def fault(met: Met, why: str, remedy: str) -> Fault:
+    """Give the fault that a reader has met under a name."""
 
     def find(command: Command) -> Iterator[Found]:
-        yield from (found for fault, found in command.misread if fault == name)
+        yield from (found for name, found in command.misread if name is met)
 
-    return find
+    return Fault(met, why, remedy, find)

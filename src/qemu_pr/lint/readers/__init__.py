@@ -6,6 +6,7 @@ from dataclasses import replace
 from textwrap import shorten
 
 from qemu_pr.lint.command import Command, Found, plain
+from qemu_pr.lint.met import Met
 from qemu_pr.lint.readers import libvirt_xml, lists, proxmox_conf, shell_text, vector
 from qemu_pr.lint.readers.comments import without_comments
 from qemu_pr.lint.readers.patches import as_patched
@@ -89,7 +90,7 @@ def _unread(text: str, mention: re.Pattern[str]) -> Iterator[Command]:
             program="",
             closed=False,
             settings=(),
-            misread=(("not-read", Found(line, what, certain=False)),),
+            misread=((Met.NOT_READ, Found(line, what, certain=False)),),
             correct=lambda _: "",
             read=lambda _: [],
             is_read=False,

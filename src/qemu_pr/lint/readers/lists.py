@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.shell import Word
@@ -120,8 +120,7 @@ def _command(
 ) -> Command:
     chunk = text[start:end]
     words = [
-        replace(
-            word,
+        word.but(
             line=text.count("\n", 0, word.start) + 1,
             start=word.start - start,
             end=word.end - start,
@@ -163,7 +162,7 @@ def _divided(text: str, start: int) -> Iterator[Word]:
     skipped = len(text) - len(text.lstrip()) + (variable.end() if variable else 0)
     for word in words_of(text[skipped:])[0]:
         place = start + skipped
-        yield replace(word, start=word.start + place, end=word.end + place)
+        yield word.but(start=word.start + place, end=word.end + place)
 
 
 def _quote_as(quote: str) -> Callable[[str, bool], str]:

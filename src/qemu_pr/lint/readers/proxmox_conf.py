@@ -6,6 +6,7 @@ from dataclasses import replace
 from qemu_pr.command_line import proxmox
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.lint.command import Command, Found
+from qemu_pr.lint.met import Met
 from qemu_pr.lint.readers.words import PROXMOX, command
 
 _LINE = re.compile(r"^[ \t]*args:[ \t]+(?P<options>-.*\S)[ \t\r]*$", re.MULTILINE)
@@ -32,7 +33,7 @@ def _command(line: str, before: int) -> Command:
     try:
         words, misread = list(proxmox.split(line[options:], options, before + 1)), []
     except CommandLineError as error:
-        words, misread = [], [("open-quote", Found(before + 1, f"args: {error}"))]
+        words, misread = [], [(Met.OPEN_QUOTE, Found(before + 1, f"args: {error.why}"))]
     found = command(
         line,
         words,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from qemu_pr.command_line.errors import CommandLineError
+from qemu_pr.command_line.errors import UnfinishedError
 from qemu_pr.command_line.shell import Mark, Word, tokens
 
 # What stands for something in a manual or a template is one word, and no redirection:
@@ -47,8 +47,8 @@ def words_of(text: str) -> tuple[list[Word], int]:
                 words = []
             else:
                 words.append(token)
-    except CommandLineError as error:
-        ended = int(re.findall(r"\d+", str(error))[0])
+    except UnfinishedError as error:
+        ended = error.line
     return [_as_meant(word, text) for word in words], ended
 
 

@@ -87,8 +87,7 @@ def _command(text: str, start: int, end: int, quoted: bool) -> Command | None:
     else:
         words, _ = words_of(inner)
     words = [
-        replace(
-            word,
+        word.but(
             line=text.count("\n", 0, start + word.start) + 1,
             start=word.start + start - first,
             end=word.end + start - first,
@@ -123,7 +122,7 @@ def _without_name(words: list[Word]) -> Iterator[Word]:
     for number, word in enumerate(words):
         name = _VARIABLE.match(word.text) if number == 0 else None
         if name:
-            yield replace(word, text=word.text[name.end() :], start=word.start + name.end())
+            yield word.but(text=word.text[name.end() :], start=word.start + name.end())
         else:
             yield word
 

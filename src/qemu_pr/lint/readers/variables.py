@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from qemu_pr.command_line.shell import Word
 from qemu_pr.lint.readers.shell_words import words_of
@@ -140,7 +140,7 @@ def join(
         for word in words:
             name = _used(variables, word)
             if name is None or name in within:
-                yield replace(word, start=word.start + start, end=word.end + start)
+                yield word.but(start=word.start + start, end=word.end + start)
                 continue
             for one in variables[name].statements:
                 yield from expanded(one.words, starts[id(one)], within | {name})
@@ -164,9 +164,7 @@ def alone(statements: Sequence[Statement]) -> Joined:
     text = ""
     for one in statements:
         start = len(text)
-        words += [
-            replace(word, start=word.start + start, end=word.end + start) for word in one.words
-        ]
+        words += [word.but(start=word.start + start, end=word.end + start) for word in one.words]
         dialects.append((start, start + len(one.text), one.dialect))
         text += one.text + "\n"
     certain = len({one.indent for one in statements}) == 1
@@ -219,9 +217,7 @@ def _words(inner: str, start: int, line: int, *, array: bool) -> Iterator[Word]:
     if array:
         inner = _PREFIX.sub(" ", inner)
     for word in words_of(inner)[0]:
-        placed = replace(
-            word, line=word.line + line - 1, start=word.start + start, end=word.end + start
-        )
+        placed = word.but(line=word.line + line - 1, start=word.start + start, end=word.end + start)
         # What has a blank in one word of an array is split where it is used, or it does not work.
         if array and _SEVERAL.match(word.text):
             yield from split(placed, inner[word.start : word.end])

@@ -12,6 +12,7 @@ from qemu_pr.command_line.notation import OPTIONS, change, read, to_keyval
 from qemu_pr.command_line.options import Argument, Setting, arguments
 from qemu_pr.command_line.shell import Word
 from qemu_pr.lint.command import Addition, Change, Command, Found, Remedy
+from qemu_pr.lint.met import Met
 
 _PAIR = re.compile(r"[\w.-]+=.*", re.DOTALL)
 _MENTION = "pr-manager"
@@ -50,7 +51,7 @@ ON_ONE_LINE = Dialect(_quote_for_shell)
 PROXMOX = Dialect(lambda word, _: proxmox.quote(word))
 JSON = Dialect(lambda word, _: json.dumps(word), blank=", ")
 
-Misread = list[tuple[str, Found]]
+Misread = list[tuple[Met, Found]]
 
 
 def settings_of(words: Sequence[Word]) -> tuple[tuple[Setting, ...], Misread]:
@@ -71,7 +72,7 @@ def settings_of(words: Sequence[Word]) -> tuple[tuple[Setting, ...], Misread]:
         except CommandLineError as error:
             if _MENTION in argument.value.text:
                 found = Found(argument.line, f"-{argument.option}: {error}")
-                misread.append(("unreadable-option", found))
+                misread.append((Met.UNREADABLE_OPTION, found))
         else:
             settings.append(Setting(argument, given))
     return tuple(settings), misread
@@ -176,7 +177,7 @@ def command(
     *,
     program: str,
     closed: bool = True,
-    misread: Sequence[tuple[str, Found]] = (),
+    misread: Sequence[tuple[Met, Found]] = (),
     clean: Callable[[str], str] = lambda text: text,
     others: Sequence[tuple[int, int, Dialect]] = (),
     line: int = 1,
@@ -203,7 +204,7 @@ def command(
     def correct(remedies: Sequence[Remedy]) -> str:
         return clean(corrected(text, settings, remedies, dialect, rewritten, others))
 
-    blanks = [("blank-in-value", found) for found in torn.values()]
+    blanks = [(Met.BLANK_IN_VALUE, found) for found in torn.values()]
     return Command(
         line=line,
         program=program,
