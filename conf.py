@@ -20,6 +20,7 @@ extensions = [
     "qemu_pr.sphinx_ext.man_references",
     "qemu_pr.sphinx_ext.option_lists",
     "qemu_pr.sphinx_ext.privileged_modules",
+    "qemu_pr.sphinx_ext.quirk_list",
     "qemu_pr.sphinx_ext.reservation_tables",
     "qemu_pr.sphinx_ext.sense_table",
     "sphinx.ext.autodoc",
