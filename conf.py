@@ -23,6 +23,7 @@ extensions = [
     "qemu_pr.sphinx_ext.quirk_list",
     "qemu_pr.sphinx_ext.reservation_tables",
     "qemu_pr.sphinx_ext.sense_table",
+    "qemu_pr.sphinx_ext.validate_lists",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",

@@ -15,11 +15,22 @@ from qemu_pr.cli import (
     persist,
     status,
     units,
+    validate,
 )
 from qemu_pr.cli.guessing_parser import GuessingParser
 from qemu_pr.cli.parser import USAGE_ERROR
 
-SUBCOMMANDS = (command_line, lint, persist, status, doctor, multipath_conf, units, completion)
+SUBCOMMANDS = (
+    command_line,
+    lint,
+    persist,
+    status,
+    doctor,
+    validate,
+    multipath_conf,
+    units,
+    completion,
+)
 """One module each, with ``add_parser``; the order is that of the help and the man page."""
 
 
@@ -28,8 +39,9 @@ def build_parser() -> GuessingParser:
     parser = GuessingParser(
         prog="qemu-pr",
         description="Print and check the QEMU command lines that persistent reservations need,"
-        " send PERSISTENT RESERVE commands through a helper, show who holds a disk, examine a host,"
-        " print and check the reservation keys of multipath.conf, and print systemd units.",
+        " send PERSISTENT RESERVE commands through a helper, show who holds a disk, certify a disk,"
+        " examine a host, print and check the reservation keys of multipath.conf, and print systemd"
+        " units.",
     )
     parser.add_argument(
         "-V",
