@@ -164,7 +164,7 @@ class Examination:
         for step in check.steps:
             self.may_go_on()
             if step.is_for_all:
-                self._check_others(self.ways[step.who])
+                self._check_others(self.ways[Who.DISK])
             begin = time.monotonic()
             try:
                 cdb, data_out, got = self._send(step)
