@@ -7,6 +7,7 @@
 # make bench    measure our helper and QEMU's side by side, as root; then make html shows the figures
 # make fuzz     feed random bytes to what reads other people's: SECONDS=60 each, or RUNS=…; TARGET=…
 # make soak     have many clients use a helper while faults are injected: SECONDS=60 CLIENTS=64
+# make zipapp   put both programs into one file, build/qemu-pr.pyz, which needs Python and nothing else
 # make lint     check style and types
 # make dist     build the wheel and the sdist, with man pages and completion, into dist/
 # make deb      build the Debian package of what make dist built, into dist/: on Debian
@@ -79,6 +80,14 @@ soak: $(BIN)/.installed
 	@$(BIN)/python tests/soak/run.py $(if $(SECONDS),--seconds=$(SECONDS)) \
 	    $(if $(CLIENTS),--clients=$(CLIENTS))
 
+zipapp:
+	@rm -rf build/zipapp && mkdir -p build/zipapp
+	@cp -R src/qemu_pr build/zipapp/ && rm -rf build/zipapp/qemu_pr/sphinx_ext
+	@find build/zipapp -name __pycache__ -type d -prune -exec rm -rf {} +
+	@printf 'import sys\nfrom qemu_pr.__main__ import main\nsys.exit(main())\n' >build/zipapp/__main__.py
+	@umask 022; $(PYTHON) -m zipapp build/zipapp -o build/qemu-pr.pyz -p '/usr/bin/env python3' -c && chmod 755 build/qemu-pr.pyz
+	@echo "Both programs:  build/qemu-pr.pyz --help; build/qemu-pr.pyz helper --help"
+
 lint: $(BIN)/.installed-lint
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
@@ -120,4 +129,4 @@ $(BIN)/.installed-%: $(BIN)/.installed
 	@touch $@
 
 .NOTPARALLEL: # the builds share build/doctrees
-.PHONY: manual html man doctest help test lab matrix bench fuzz soak lint dist deb clean
+.PHONY: manual html man doctest help test lab matrix bench fuzz soak zipapp lint dist deb clean

@@ -40,7 +40,7 @@ def execute(fd: int) -> set[str]:
 def test_the_header_is_as_large_as_the_kernels():
     pointer = struct.calcsize("P")
 
-    assert sg_io._HEADER.size == {8: 88, 4: 64}[pointer]
+    assert sg_io.HEADER.size == {8: 88, 4: 64}[pointer]
 
 
 def test_a_regular_file_cannot_carry_out_commands(tmp_path):
@@ -177,11 +177,11 @@ def test_no_client_sees_the_sense_of_the_command_before(monkeypatch):
     answers = iter((DEVICE_SENSE, b""))
 
     def ioctl(_fd: int, _request: int, header: bytearray) -> int:
-        fields = list(sg_io._HEADER.unpack(header))
+        fields = list(sg_io.HEADER.unpack(header))
         sense, address = next(answers), fields[8]
         ctypes.memmove(address, sense, len(sense))
         fields[13], fields[16] = 2, len(DEVICE_SENSE)  # status, and how much sense data
-        header[:] = sg_io._HEADER.pack(*fields)
+        header[:] = sg_io.HEADER.pack(*fields)
         return 0
 
     monkeypatch.setattr(fcntl, "ioctl", ioctl)

@@ -19,7 +19,7 @@ KERNEL = "/run/kernel"  # the virtual machine's own
 # In emulation the time to boot goes into firmware (qboot.rom has little), searching the PCI bus
 # early and testing ciphers.
 KERNEL_OPTIONS = "console=ttyS0 quiet panic=-1 mitigations=off pci=noearly cryptomgr.notests"
-MODULES = ["virtio_pci", "virtio_scsi", "sd_mod", "sg"]
+MODULES = ["virtio_pci", "virtio_scsi", "sd_mod", "sg", "9pnet_virtio", "9p"]
 BOOT_ATTEMPTS = 3
 BOOT_SECONDS = 40.0 * SLOWNESS  # five times what it takes, on a slow machine too
 INIT = """\

@@ -52,6 +52,7 @@ WITH_MAPS = {
     "test_multipath.py",
     "test_multipathd_configuration.py",
     "test_units.py",
+    "test_validate_maps.py",
 }
 # These only measure: make lab LAB=tests/lab/test_latency.py
 APART = {"test_latency.py"}

@@ -20,6 +20,7 @@ COMMANDS = {
     "persist": "read and change persistent reservations, as sg_persist does, through a helper",
     "status": "show who is registered, who holds a disk, and who may read and write now",
     "doctor": "examine this host, and say what keeps reservations from working",
+    "validate": "certify that a disk keeps persistent reservations as SPC-4 says",
     "multipath-conf": "print the reservation_key entry of multipath.conf, or check a"
     " multipath.conf",
     "units": "print or write the systemd units of qemu-pr-helper",
@@ -64,8 +65,9 @@ def _parsers() -> tuple[GuessingParser, dict[str, Command]]:
     parser = GuessingParser(
         prog="qemu-pr",
         description="Print and check the QEMU command lines that persistent reservations need,"
-        " send PERSISTENT RESERVE commands through a helper, show who holds a disk, examine a host,"
-        " print and check the reservation keys of multipath.conf, and print systemd units.",
+        " send PERSISTENT RESERVE commands through a helper, show who holds a disk, certify a disk,"
+        " examine a host, print and check the reservation keys of multipath.conf, and print systemd"
+        " units.",
     )
     parser.add_argument(
         "-V",

@@ -25,6 +25,7 @@ it exit at once, with status 1, and so do commands that take longer than {STOP_B
 # Options that mean nothing without another: that one, and their default with it.
 _NEEDS: dict[str, tuple[str, object]] = {
     "initiator": ("simulate", None),
+    "quirk": ("simulate", None),
     "audit_format": ("audit", "text"),
     "metrics_interval": ("metrics", 15.0),
 }
@@ -98,6 +99,8 @@ def build_parser() -> argparse.ArgumentParser:
     option("--simulate STATE", text, type=os.path.abspath)
     text = "with --simulate: this host's name, naa.<16 hex digits> or iqn.<...>"
     option("--initiator NAME", text)
+    text = "with --simulate: disks that do not keep to SPC-4, in a way that has this name"
+    option("--quirk NAME", text)
     return parser
 
 

@@ -23,11 +23,11 @@ SENSE_BUFFER_SIZE = 96
 TIMEOUT = 30_000
 
 # struct sg_io_hdr of <scsi/sg.h>; "0P" rounds its size up as a C compiler does.
-_HEADER = struct.Struct("@iiBBHIPPPIIiPBBBBHHiII0P")
-_ANSWER = struct.Struct("@BBBBHHiII")  # what the kernel fills in: its last fields
-_ANSWER_OFFSET = struct.calcsize("@iiBBHIPPPIIiP")
-_SG_DXFER_TO_DEV = -2
-_SG_DXFER_FROM_DEV = -3
+HEADER = struct.Struct("@iiBBHIPPPIIiPBBBBHHiII0P")
+ANSWER = struct.Struct("@BBBBHHiII")  # what the kernel fills in: its last fields
+ANSWER_OFFSET = struct.calcsize("@iiBBHIPPPIIiP")
+SG_DXFER_TO_DEV = -2
+SG_DXFER_FROM_DEV = -3
 _SG_ERR_DRIVER_TIMEOUT = 0x06
 _SG_ERR_DRIVER_SENSE = 0x08
 
@@ -41,7 +41,7 @@ _BUSY = Completion(Status.BUSY)
 
 # How the kernel refuses a command, and what QEMU makes of it (scsi/utils.c). The block layer
 # reports a SCSI failure as an errno of its own: EBADE is a reservation conflict.
-_BY_ERRNO = {
+BY_ERRNO = {
     errno.EDOM: Completion(Status.TASK_SET_FULL),
     errno.ENODEV: _check(sense.INTERNAL_TARGET_FAILURE),
     errno.EREMOTEIO: _check(sense.INTERNAL_TARGET_FAILURE),
@@ -94,7 +94,7 @@ class ScsiDisk(Device):
             fcntl.ioctl(fd, SG_IO, header)
             return memory.completion(header)
         except OSError as error:
-            return _BY_ERRNO.get(error.errno or 0, FAILED)
+            return BY_ERRNO.get(error.errno or 0, FAILED)
         finally:
             self._spare.append(memory)
 
@@ -107,7 +107,7 @@ class _Memory:
         buffers = [ctypes.create_string_buffer(size) for size in sizes]
         self._addresses = [ctypes.addressof(buffer) for buffer in buffers]
         self._data, self._cdb, self._sense = (memoryview(buffer).cast("B") for buffer in buffers)
-        self._in_header = self._header(_SG_DXFER_FROM_DEV, IN_BUFFER_SIZE)
+        self._in_header = self._header(SG_DXFER_FROM_DEV, IN_BUFFER_SIZE)
 
     def prepare(self, cdb: bytes, data_out: bytes) -> bytearray:
         """Fill in a command, and give its header."""
@@ -115,14 +115,14 @@ class _Memory:
         self._sense[:] = _NO_SENSE  # as the data: a device may claim sense that it did not write
         if cdb[0] == PERSISTENT_RESERVE_OUT:
             self._data[: len(data_out)] = data_out
-            return bytearray(self._header(_SG_DXFER_TO_DEV, len(data_out)))
+            return bytearray(self._header(SG_DXFER_TO_DEV, len(data_out)))
         self._data[:] = _NO_DATA  # nobody gets to see what another command returned
         return bytearray(self._in_header)
 
     def completion(self, header: bytearray) -> Completion:
         """Tell what became of the command."""
-        status, _, _, sense_size, host_status, driver_status, residual, _, _ = _ANSWER.unpack_from(
-            header, _ANSWER_OFFSET
+        status, _, _, sense_size, host_status, driver_status, residual, _, _ = ANSWER.unpack_from(
+            header, ANSWER_OFFSET
         )
         data = b""
         if self._cdb[0] != PERSISTENT_RESERVE_OUT:
@@ -138,7 +138,7 @@ class _Memory:
         )
 
     def _header(self, direction: int, size: int) -> bytes:
-        return _HEADER.pack(
+        return HEADER.pack(
             ord("S"),
             direction,
             len(self._cdb),

@@ -5,8 +5,10 @@ is a disk that they share. Its contents are not touched.
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from qemu_pr.devices import Device, DeviceError, state_file
+from qemu_pr.devices import Device, DeviceError, quirks, state_file
 from qemu_pr.devices.file_identity import file_identity
 from qemu_pr.devices.simulated_state import SqliteState
 from qemu_pr.devices.state_file import SimulationError, StateFile
@@ -32,16 +34,25 @@ class SimulatedDevice(Device):
     Args:
         state_path: The STATE file; created if it is missing.
         initiator: The host's initiator port: ``naa.`` and 16 hex digits (SAS), or an iSCSI name.
+        quirk: The name of an oddity that the disks have; None if they keep to SPC-4.
 
     Raises:
-        SimulationError: The STATE file or the initiator name cannot be used.
+        SimulationError: The STATE file, the initiator name or the quirk cannot be used.
     """
 
-    def __init__(self, state_path: str, initiator: str = DEFAULT_INITIATOR) -> None:
+    def __init__(
+        self, state_path: str, initiator: str = DEFAULT_INITIATOR, quirk: str | None = None
+    ) -> None:
         try:
             self._nexus = Nexus(transport_ids.parse(initiator))
+            self._quirk = quirks.NONE if quirk is None else quirks.QUIRKS[quirk]
         except MalformedError as error:
             raise SimulationError(str(error)) from error
+        except KeyError:
+            raise SimulationError(
+                f"--quirk {quirk}: there is none of that name, but {', '.join(quirks.QUIRKS)}"
+            ) from None
+        self._met: set[str] = set()
         self._lock = threading.Lock()
         self._path = state_path
         self._file = StateFile(state_path)
@@ -52,13 +63,43 @@ class SimulatedDevice(Device):
         Raises:
             DeviceError: The STATE file cannot be read or written; nothing was changed.
         """
-        identity = file_identity(fd)
+        with self._unit(fd) as unit:
+            return unit.execute(self._nexus, cdb, data_out)
+
+    def medium(self, fd: int, *, write: bool) -> Completion:
+        """Tell how a read or a write would end; the file is not touched.
+
+        Args:
+            fd: A descriptor of the file.
+            write: Whether it is a write.
+
+        Raises:
+            DeviceError: The STATE file cannot be read or written.
+        """
+        with self._unit(fd) as unit:
+            return unit.medium(self._nexus, write=write)
+
+    def reset(self, fd: int) -> None:
+        """Reset the disk.
+
+        Raises:
+            DeviceError: The STATE file cannot be read or written; nothing was changed.
+        """
+        with self._unit(fd) as unit:
+            unit.reset(self._nexus)
+
+    @contextmanager
+    def _unit(self, fd: int) -> Iterator[LogicalUnit]:
+        identity = file_identity(fd) + (":other" if self._quirk.other_disk else "")
         if not self._lock.acquire(timeout=state_file.LOCK_TIMEOUT):
             raise DeviceError(f"{self._path}: database is locked; {_WAIT}", _FAILED)
         try:
             with self._file.transaction() as connection:
-                unit = LogicalUnit(SqliteState(connection, identity))
-                return unit.execute(self._nexus, cdb, data_out)
+                unit = self._quirk.unit(SqliteState(connection, identity))
+                if self._quirk.resets_at_start and identity not in self._met:
+                    unit.reset(self._nexus)
+                yield unit
+            self._met.add(identity)
         except SimulationError as error:
             raise DeviceError(str(error), _FAILED) from None
         finally:

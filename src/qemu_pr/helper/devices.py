@@ -37,7 +37,7 @@ def prepare(settings: Namespace) -> Callable[[Device | None], Device]:
     """Load what the device needs, while this process may still read any file.
 
     Args:
-        settings: The options ``simulate`` and ``initiator``.
+        settings: The options ``simulate``, ``initiator`` and ``quirk``.
 
     Returns:
         What makes the device, given the one for multipath maps (None: they are like other disks).
@@ -53,7 +53,7 @@ def prepare(settings: Namespace) -> Callable[[Device | None], Device]:
     def make(maps: Device | None) -> Device:
         initiator = settings.initiator or DEFAULT_INITIATOR
         try:
-            simulated = SimulatedDevice(settings.simulate, initiator)
+            simulated = SimulatedDevice(settings.simulate, initiator, settings.quirk)
         except SimulationError as error:
             raise StartError(str(error)) from None
         return ByKind(_is_regular, simulated, _disks(maps))

@@ -81,6 +81,37 @@ class LogicalUnit:
             return rules.Access(read=True, write=True)
         return rules.ACCESS[reservation.type][self.standing(nexus)]
 
+    def medium(self, nexus: Nexus, *, write: bool) -> Completion:
+        """Read from the medium or write to it, as far as the reservation has a say (SPC-4, 5.12.1).
+
+        Args:
+            nexus: The I_T nexus that the command came through.
+            write: Whether it writes; else it reads.
+
+        Returns:
+            How such a command ends; it has no data.
+        """
+        attention = self._state.take_unit_attention(nexus)
+        if attention is not None:
+            return Completion.check_condition(attention)
+        access = self.access(nexus)
+        return GOOD if (access.write if write else access.read) else RESERVATION_CONFLICT
+
+    def reset(self, *also: Nexus) -> None:
+        """Be reset by a task management function (SAM-5, 6.3.3 and 7.7).
+
+        Registrations and the reservation stay, whether APTPL was activated or not (SPC-4, 5.12.1);
+        every nexus that is known learns of it, instead of what it was to be told.
+
+        Args:
+            also: Nexuses that may be neither registered nor to be told anything.
+        """
+        state = self._state
+        registered = (nexus for nexus, _ in state.registered())
+        for nexus in dict.fromkeys((*registered, *state.with_unit_attention(), *also)):
+            state.take_unit_attention(nexus)
+            state.establish_unit_attention(nexus, sense.BUS_DEVICE_RESET_FUNCTION_OCCURRED)
+
     def power_cycle(self) -> None:
         """Lose power and get it back (SPC-4, 5.12.5).
 
