@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from qemu_pr.logical_unit import Nexus
+from qemu_pr.scsi import sense_codes
 from qemu_pr.scsi.commands import InServiceAction
 from qemu_pr.scsi.errors import MalformedError
-from qemu_pr.scsi.names import TYPE_NAMES, sense_words, status_name
+from qemu_pr.scsi.names import TYPE_NAMES, status_name
 from qemu_pr.scsi.parameter_data import (
     ReadFullStatus,
     ReadKeys,
@@ -81,7 +82,7 @@ def is_attention(completion: Completion) -> bool:
 def outcome(completion: Completion) -> str:
     """Say how a command ended, in words."""
     sense = sense_of(completion)
-    return sense_words(sense) if sense else status_name(completion.status)
+    return sense_codes.in_words(sense) if sense else status_name(completion.status)
 
 
 def judge(
