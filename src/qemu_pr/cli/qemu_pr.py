@@ -13,13 +13,24 @@ from qemu_pr.cli import (
     lint,
     multipath_conf,
     persist,
+    report,
     status,
     units,
 )
 from qemu_pr.cli.guessing_parser import GuessingParser
 from qemu_pr.cli.parser import USAGE_ERROR
 
-SUBCOMMANDS = (command_line, lint, persist, status, doctor, multipath_conf, units, completion)
+SUBCOMMANDS = (
+    command_line,
+    lint,
+    persist,
+    status,
+    doctor,
+    report,
+    multipath_conf,
+    units,
+    completion,
+)
 """One module each, with ``add_parser``; the order is that of the help and the man page."""
 
 
