@@ -10,6 +10,7 @@ from qemu_pr.cli import (
     command_line,
     completion,
     doctor,
+    fleet,
     lint,
     multipath_conf,
     persist,
@@ -27,6 +28,7 @@ SUBCOMMANDS = (
     status,
     doctor,
     report,
+    fleet,
     multipath_conf,
     units,
     completion,
@@ -40,6 +42,7 @@ def build_parser() -> GuessingParser:
         prog="qemu-pr",
         description="Print and check the QEMU command lines that persistent reservations need,"
         " send PERSISTENT RESERVE commands through a helper, show who holds a disk, examine a host,"
+        " report hosts and what is wrong across them,"
         " print and check the reservation keys of multipath.conf, and print systemd units.",
     )
     parser.add_argument(

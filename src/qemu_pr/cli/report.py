@@ -39,8 +39,8 @@ A disk tells a host once that it lost a registration or a reservation. If it tel
 unit_attentions has it, and no guest will hear of it any more: the guest's next write will still end
 with RESERVATION CONFLICT.
 
-The output has a schema, which is on the page "Watch a fleet" of the manual. With --metrics nothing is printed: the file has
-the same for the node exporter of Prometheus, and is never half written.
+The output has a schema, which is on the page "Watch a fleet" of the manual. With --metrics nothing
+is printed: the file has the same for the node exporter of Prometheus, and is never half written.
 
 Exit status: 0 if there is a report, whatever it says; 1 if the options are wrong, or a DISK is not
 there, or the file cannot be written.

@@ -1,5 +1,6 @@
 """Many reports joined: each disk, and what each host is to it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -96,7 +97,9 @@ class Fleet:
                 self.twice.add(report["host"])
             if earlier is None or earlier["time"] <= report["time"]:
                 self.reports[report["host"]] = report
-        self.reports = dict(sorted(self.reports.items()))
+        self.reports = dict(
+            sorted(self.reports.items(), key=lambda item: _as_people_count(item[0]))
+        )
 
     @cached_property
     def hosts_of_port(self) -> dict[str, list[str]]:
@@ -181,6 +184,12 @@ class Fleet:
 def answers(disk: model.Disk) -> bool:
     """Tell whether a disk did not fail: it answered, or was not asked, or has no reservations."""
     return disk["error"] is None or disk["error"]["exit_status"] in _NO_RESERVATIONS
+
+
+def _as_people_count(name: str) -> list[tuple[int, str]]:
+    """Give what sorts node2 before node10."""
+    parts = re.findall(r"([0-9]{1,18})|([^0-9]+|[0-9]+)", name)
+    return [(int(number or 0), text) for number, text in parts]
 
 
 def _is_reserved(row: Row) -> bool:
