@@ -20,6 +20,7 @@ extensions = [
     "qemu_pr.sphinx_ext.benchmark",
     "qemu_pr.sphinx_ext.check_list",
     "qemu_pr.sphinx_ext.fault_list",
+    "qemu_pr.sphinx_ext.fleet_lists",
     "qemu_pr.sphinx_ext.figures",
     "qemu_pr.sphinx_ext.helper_tables",
     "qemu_pr.sphinx_ext.man_references",

@@ -36,16 +36,26 @@ class Progress:
         """Show the line again and again, until `end`."""
         while not self._end.wait(PATIENCE):
             with self._lock:
-                seconds = time.monotonic() - self._since
-                if self._what and seconds >= PATIENCE:
-                    sys.stderr.write(f"{_CLEAR}{self._what}: {seconds:.0f} s")
-                    sys.stderr.flush()
-                    self._is_shown = True
+                self._draw()
+
+    def update(self, what: str) -> None:
+        """Say how far the same thing is; for processes that fork, and so have no other thread."""
+        with self._lock:
+            self._what = what
+            if sys.stderr.isatty():
+                self._draw()
 
     def end(self) -> None:
         """Say nothing any more."""
         self._end.set()
         self("")
+
+    def _draw(self) -> None:
+        seconds = time.monotonic() - self._since
+        if self._what and seconds >= PATIENCE:
+            sys.stderr.write(f"{_CLEAR}{self._what}: {seconds:.0f} s")
+            sys.stderr.flush()
+            self._is_shown = True
 
     def _clear(self) -> None:
         if self._is_shown:

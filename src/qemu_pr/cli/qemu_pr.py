@@ -21,6 +21,8 @@ COMMANDS = {
     "status": "show who is registered, who holds a disk, and who may read and write now",
     "doctor": "examine this host, and say what keeps reservations from working",
     "validate": "certify that a disk keeps persistent reservations as SPC-4 says",
+    "report": "write what this host sees of its disks and reservations, for qemu-pr fleet",
+    "fleet": "show the reports of many hosts as a matrix, and what is wrong across them",
     "multipath-conf": "print the reservation_key entry of multipath.conf, or check a"
     " multipath.conf",
     "units": "print or write the systemd units of qemu-pr-helper",
@@ -66,8 +68,8 @@ def _parsers() -> tuple[GuessingParser, dict[str, Command]]:
         prog="qemu-pr",
         description="Print and check the QEMU command lines that persistent reservations need,"
         " send PERSISTENT RESERVE commands through a helper, show who holds a disk, certify a disk,"
-        " examine a host, print and check the reservation keys of multipath.conf, and print systemd"
-        " units.",
+        " examine a host, report hosts and what is wrong across them, print and check the"
+        " reservation keys of multipath.conf, and print systemd units.",
     )
     parser.add_argument(
         "-V",

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from qemu_pr.multipath_conf import prkeys
 from qemu_pr.multipath_conf.configuration import Configuration, File
+from qemu_pr.multipath_conf.reservation_key import ReservationKey
 
 PATH = "/etc/multipath.conf"
 """The file that multipath reads first."""
@@ -21,6 +23,22 @@ def read(root: Path = Path("/")) -> Configuration:
     """
     drop_ins = sorted((root / _DROP_INS[1:]).glob("*.conf"))
     return Configuration.of(map(read_file, map(str, (root / PATH[1:], *drop_ins))))
+
+
+def remembered(configuration: Configuration, root: Path = Path("/")) -> dict[str, ReservationKey]:
+    """Read the keys that multipathd remembers, by WWID.
+
+    Args:
+        configuration: What the host configures, which may name another file.
+        root: The directory that is the host's ``/``.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    set_here = configuration.prkeys_file
+    path = set_here[1].value if set_here else prkeys.PATH
+    file = root / path.removeprefix("/") if path.startswith("/") else Path(path)
+    return prkeys.parse(file.read_text(errors="surrogateescape"))
 
 
 def read_file(path: str) -> File:

@@ -12,7 +12,7 @@ from qemu_pr.cli.progress import progress
 from qemu_pr.cli.status.examine import examine
 from qemu_pr.cli.status.text import printable
 from qemu_pr.client.failures import Failure
-from qemu_pr.multipath_conf import prkeys, this_host
+from qemu_pr.multipath_conf import this_host
 from qemu_pr.multipath_conf.check import Finding, Surroundings, check
 from qemu_pr.multipath_conf.configuration import Configuration, File
 from qemu_pr.multipath_conf.errors import MultipathConfError
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
             disks={disk.wwid: disk.device for disk in disks},
             maps=[one.wwid for one in maps],
             registered=registered,
-            remembered=_remembered(configuration, host) if is_this_host else None,
+            remembered=_remembered(configuration, args.root) if is_this_host else None,
             running=running,
             others=others,
         ),
@@ -139,11 +139,9 @@ def _ask(disks: list[Disk], socket: str | None) -> tuple[dict[str, list[int]], d
     return registered, failures
 
 
-def _remembered(configuration: Configuration, host: Host) -> dict[str, ReservationKey] | None:
-    set_here = configuration.prkeys_file
-    path = set_here[1].value if set_here else prkeys.PATH
+def _remembered(configuration: Configuration, root: Path) -> dict[str, ReservationKey] | None:
     try:
-        return prkeys.parse(Path(host.file(path)).read_text(errors="surrogateescape"))
+        return this_host.remembered(configuration, root)
     except OSError:
         return None
 
