@@ -9,7 +9,7 @@ never a guess.
 from collections.abc import Callable, Iterator
 
 from qemu_pr.devices import Device
-from qemu_pr.logical_unit.rules import ACCESS, ALL_REGISTRANTS, Standing
+from qemu_pr.logical_unit.rules import ACCESS, ALL_REGISTRANTS, REGISTRANTS_ONLY, Standing
 from qemu_pr.protocol import CDB_SIZE, MAX_DATA_SIZE
 from qemu_pr.record import Record
 from qemu_pr.scsi.commands import InServiceAction, PersistentReserveIn, ReservationType
@@ -115,6 +115,19 @@ class ReservationStatus(Record):
     full_status_error: CommandError | MalformedError | None
     capabilities: ReportCapabilities | None
     unit_attentions: tuple[Sense, ...]
+
+    @property
+    def one_path_writes(self) -> bool:
+        """Whether the holder's key has several paths, and the type lets one of them write.
+
+        A disk knows paths, not hosts; types 5 to 8 let all that are registered write.
+        """
+        held = self.reservation
+        if held is None or held.type in REGISTRANTS_ONLY | ALL_REGISTRANTS:
+            return False
+        return (
+            sum(one.key == held.key and one.full_status is not None for one in self.registrants) > 1
+        )
 
 
 def query(device: Device, fd: int) -> ReservationStatus:

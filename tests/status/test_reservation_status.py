@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qemu_pr.cli.status.text import render
 from qemu_pr.logical_unit import LogicalUnit, MemoryState, Nexus
 from qemu_pr.logical_unit.rules import ALL_REGISTRANTS
 from qemu_pr.reservation_status import (
@@ -392,3 +393,19 @@ def test_more_keys_than_fit_into_any_answer_are_not_called_complete() -> None:
 
     assert not status.complete
     assert status.registered == len(status.registrants) == 1023
+
+
+@pytest.mark.parametrize("type_", Type)
+@pytest.mark.parametrize("keys", [(A, A), (A, B)])
+def test_a_holder_with_several_paths_of_which_one_may_write_is_noticed(
+    keys: tuple[int, int], type_: Type
+) -> None:
+    disk = Disk()
+    first, _ = disk.registered_hosts(*keys)
+    first.reserve(A, type_)
+
+    status = observe(disk)
+
+    holders_alone = type_ in (Type.WRITE_EXCLUSIVE, Type.EXCLUSIVE_ACCESS)
+    assert status.one_path_writes == (keys == (A, A) and holders_alone)
+    assert ("lets one of them write" in render("/dev/dm-0", status)) == status.one_path_writes

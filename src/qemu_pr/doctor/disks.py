@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from qemu_pr.devices import Device
 from qemu_pr.devices.sg_io import ScsiDisk
-from qemu_pr.doctor.check import Result, failure, ok, unknown
+from qemu_pr.doctor.check import Result, failure, ok, unknown, warning
 from qemu_pr.doctor.disk import Disk
 from qemu_pr.doctor.helper import may_send
 from qemu_pr.doctor.host import Host
@@ -108,4 +108,10 @@ def _answer(disk: Disk, device: Device, fd: int, way: str) -> Result:
     if told.unit_attentions:
         heard = ", ".join(map(str, told.unit_attentions))
         what += f"; it had to tell this host {heard}, and will not tell it again"
+    if told.one_path_writes and told.reservation:
+        reserved = (
+            f"it is reserved with type {told.reservation.type}, and the holder has several paths"
+        )
+        advice = "reserve it with type 5 or 6, registrants only, or 7 or 8, all registrants"
+        return warning(disk.path, f"{reserved}: one of them may write", advice)
     return ok(disk.path, what)

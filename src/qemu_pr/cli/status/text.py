@@ -126,6 +126,8 @@ def _notes(status: ReservationStatus) -> Iterator[str]:
         yield "it tells this once, so other programs on this host will not hear of it"
     if status.full_status_error is not None:
         yield f"hosts cannot be told apart, keys only ({status.full_status_error})"
+    if status.one_path_writes:
+        yield "the holder has several paths, and this type lets one of them write: take type 5 to 8"
     if not status.complete:
         yield "the disk's answer had no room for all registrations: those above are not all"
     if not status.consistent:
