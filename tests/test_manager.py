@@ -389,7 +389,7 @@ def test_replies_arrive_whole_in_any_chunks(data: bytes, chunk: int) -> None:
 @pytest.fixture(params=["qemu_pr", "qemu"])
 def real_helper(request: pytest.FixtureRequest, path: str) -> Iterator[str]:
     if request.param == "qemu":
-        command = [require("qemu-pr-helper", package="qemu-system-common")]
+        command = [require("/usr/bin/qemu-pr-helper", package="qemu-system-common")]
         if os.geteuid() != 0:
             pytest.skip("QEMU's helper starts as root only")
     else:

@@ -294,7 +294,7 @@ def test_a_guest_that_does_not_use_its_manager(
 
 @pytest.mark.skipif(not ROOT, reason="QEMU's helper starts as root only")
 def test_both_helpers_are_told_apart(helper: Start, path: str) -> None:
-    helper(program=(require("qemu-pr-helper", package="qemu-system-common"),))
+    helper(program=(require("/usr/bin/qemu-pr-helper", package="qemu-system-common"),))
 
     peer = Host(socket=path).sockets[0].helper
 

@@ -73,7 +73,7 @@ def test_qemu_s_helper_of_debian_does_not_reach_all_paths(
 ) -> None:
     if os.geteuid() != 0:
         pytest.skip("QEMU's helper starts as root only")
-    helper(program=(require("qemu-pr-helper", package="qemu-system-common"),))
+    helper(program=(require("/usr/bin/qemu-pr-helper", package="qemu-system-common"),))
 
     (result,) = reaches_all_paths(Host(sys=sys, socket=path))
 
