@@ -9,6 +9,8 @@
 # make lint     check style and types
 # make dist     build the wheel and the sdist, with man pages and completion, into dist/
 # make deb      build the Debian package of what make dist built, into dist/: on Debian
+# make deb-test install, upgrade and remove that package on Debian 12 and 13: as root, as DEB_TEST=--releases=trixie
+# make release  check everything, and build all of it into dist/, with checksums
 # make clean    remove everything that make made
 # make help     print this
 #
@@ -97,6 +99,14 @@ deb: dist
 	packaging/build-deb dist/*.tar.gz build/deb
 	cp build/deb/*.deb dist/
 
+deb-test: dist
+	$(BIN)/python -m pytest tests/deb --timeout=3600 $(DEB_TEST)
+
+# The zipapp is a part of it where this Makefile can make one.
+release: lint test dist deb $(shell sed -n 's/^\(zipapp\):.*/\1/p' Makefile)
+	$(BIN)/python packaging/release.py dist
+	cd dist && sha256sum --check --quiet SHA256SUMS
+
 clean:
 	rm -rf .venv build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -119,4 +129,4 @@ $(BIN)/.installed-%: $(BIN)/.installed
 	@touch $@
 
 .NOTPARALLEL: # the builds share build/doctrees
-.PHONY: manual html man doctest help test lab matrix bench fuzz soak lint dist deb clean
+.PHONY: manual html man doctest help test lab matrix bench fuzz soak lint dist deb deb-test release clean
