@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -93,6 +94,19 @@ def test_the_sdist_has_all_that_is_kept(dist: Path) -> None:
     assert {"packaging/debian/control", "packaging/rpm/qemu-pr.spec"} <= names
     assert {"rendered/html/index.html", "rendered/completion/qemu-pr"} <= names
     assert not [name for name in names if re.search(r"(^|/)(\.venv|\.git|__pycache__)(/|$)", name)]
+
+
+def test_a_checkout_that_rendered_nothing_installs_all_the_same(
+    rendered: Path, tmp_path: Path
+) -> None:
+    python(PACKAGING / "tree.py", ROOT, rendered, tmp_path / "tree")
+    shutil.rmtree(tmp_path / "tree/rendered")
+
+    python("-m", "build", "--no-isolation", "--wheel", "-o", tmp_path / "dist", tmp_path / "tree")
+
+    with wheel(tmp_path / "dist") as opened:
+        assert "qemu_pr/__main__.py" in opened.namelist()
+        assert not [name for name in opened.namelist() if "/share/" in name]
 
 
 def test_what_is_built_twice_is_the_same(dist: Path, rendered: Path, tmp_path: Path) -> None:
