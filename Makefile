@@ -9,7 +9,7 @@
 # make lint     check style and types
 # make dist     build the wheel and the sdist, with man pages and completion, into dist/
 # make deb      build the Debian package of what make dist built, into dist/: on Debian
-# make deb-test install, upgrade and remove that package on Debian 12 and 13: as root, as DEB_TEST=--releases=trixie
+# make deb-test install, upgrade and remove that package on Debian 12 and 13, as root; see DEB_TEST=--help
 # make release  check everything, and build all of it into dist/, with checksums
 # make clean    remove everything that make made
 # make help     print this
