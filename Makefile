@@ -11,6 +11,8 @@
 # make lint     check style and types
 # make dist     build the wheel and the sdist, with man pages and completion, into dist/
 # make deb      build the Debian package of what make dist built, into dist/: on Debian
+# make deb-test install, upgrade and remove that package on Debian 12 and 13, as root; see DEB_TEST=--help
+# make release  check everything, and build all of it into dist/, with checksums
 # make clean    remove everything that make made
 # make help     print this
 #
@@ -107,6 +109,14 @@ deb: dist
 	packaging/build-deb dist/*.tar.gz build/deb
 	cp build/deb/*.deb dist/
 
+deb-test: dist
+	$(BIN)/python -m pytest tests/deb --timeout=3600 $(DEB_TEST)
+
+release: lint test dist deb zipapp
+	cp build/qemu-pr.pyz dist/
+	$(BIN)/python packaging/release.py dist
+	cd dist && sha256sum --check --quiet SHA256SUMS
+
 clean:
 	rm -rf .venv .tox build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -129,4 +139,4 @@ $(BIN)/.installed-%: $(BIN)/.installed
 	@touch $@
 
 .NOTPARALLEL: # the builds share build/doctrees
-.PHONY: manual html man doctest help test lab matrix bench fuzz soak zipapp lint dist deb clean
+.PHONY: manual html man doctest help test lab matrix bench fuzz soak zipapp lint dist deb deb-test release clean

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from qemu_pr import __version__
 from qemu_pr.systemd_units import Units, render
 
 # Where the manual tells to install with pip, and who is to connect there.
@@ -41,6 +42,8 @@ def main() -> None:
     (rendered / "units").mkdir()
     for name, text in render(UNITS).items():
         (rendered / "units" / name).write_text(text)
+    spec = tree / "packaging/rpm/qemu-pr.spec"
+    spec.write_text(spec.read_text().replace("@VERSION@", __version__))
     settle(tree, int(os.environ["SOURCE_DATE_EPOCH"]))
 
 

@@ -156,3 +156,27 @@ def test_piuparts_finds_nothing(release: str, package: Path, tmp_path: Path) -> 
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout[-4000:]
+
+
+def test_apparmor_takes_libvirt_s_profiles_with_the_rules_of_the_package(clean: Machine) -> None:
+    clean.run(f"{INSTALL} ./qemu-pr.deb apparmor")
+    # The profiles are in the one package or in the other; nothing of libvirt has to run.
+    clean.run(
+        "cd /tmp && apt-get download libvirt-daemon-system libvirt-daemon"
+        " && for one in *.deb; do dpkg-deb -x $one /; done"
+    )
+    local = clean.root / "etc/apparmor.d/local"
+    (local / "abstractions").mkdir(parents=True, exist_ok=True)
+    shipped = clean.root / "usr/share/qemu-pr/apparmor"
+    shutil.copy(shipped / "libvirt-qemu", local / "abstractions/libvirt-qemu")
+    shutil.copy(shipped / "libvirtd", local / "usr.sbin.libvirtd")
+    (clean.root / "etc/apparmor.d/guest").write_text(
+        "include <tunables/global>\nprofile guest {\n  include <abstractions/libvirt-qemu>\n}\n"
+    )
+
+    for profile, rule in {
+        "usr.sbin.libvirtd": "/opt/qemu-pr/bin/qemu-pr-helper",
+        "guest": "/run/qemu-pr-helper.sock",
+    }.items():
+        clean.run(f"apparmor_parser -QK /etc/apparmor.d/{profile}")
+        assert rule in clean.run(f"apparmor_parser --preprocess /etc/apparmor.d/{profile}")
