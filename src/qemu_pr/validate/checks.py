@@ -349,7 +349,7 @@ CHECKS: tuple[Check, ...] = (
             DISK.keys(),
         ),
         needs=("register",),
-        capability="ptpl_c",
+        capabilities=("ptpl_c",),
     ),
     Check(
         "reset",
@@ -366,7 +366,7 @@ CHECKS: tuple[Check, ...] = (
             DISK.keys(),
             DISK.release(K1, WE_RO),
         ),
-        capability="ptpl_c",
+        capabilities=("ptpl_c",),
     ),
     Check(
         "all-tg-pt",
@@ -374,8 +374,14 @@ CHECKS: tuple[Check, ...] = (
         "5.12.7",
         "hosts with several paths to one array",
         "a host is not registered on a path that it fails over to",
-        (DISK.register(0, K1, all_tg_pt=True), PEER.register(0, K2), *LOOK, DISK.register(K1, 0)),
-        capability="atp_c",
+        (
+            DISK.register(0, K1, all_tg_pt=True),
+            PEER.register(0, K2),
+            *LOOK,
+            DISK.register(K1, 0, all_tg_pt=True),
+            *LOOK,
+        ),
+        capabilities=("atp_c",),
     ),
     Check(
         "spec-i-pt",
@@ -383,8 +389,14 @@ CHECKS: tuple[Check, ...] = (
         "5.12.7",
         "cluster software that registers for others",
         "a host that was registered by another one is not",
-        (DISK.register(0, K1, ports=(Who.PEER,)), PEER.full_status(), PEER.reserve(K1, EA), *LOOK),
-        capability="sip_c",
+        (
+            # Without ALL_TG_PT it would be registered through DISK's target port alone.
+            DISK.register(0, K1, ports=(Who.PEER,), all_tg_pt=True),
+            PEER.full_status(),
+            PEER.reserve(K1, EA),
+            *LOOK,
+        ),
+        capabilities=("sip_c", "atp_c"),
     ),
     Check(
         "register-and-move",
