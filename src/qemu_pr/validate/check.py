@@ -6,7 +6,7 @@ from enum import StrEnum
 from qemu_pr.scsi.status import Completion
 from qemu_pr.validate.steps import Look, Step, Task, Who
 
-TWO_NEXUSES = ("register", "same-disk", "two-nexuses")
+TWO_NEXUSES = ("every-path", "register", "same-disk", "two-nexuses")
 """Without these, what two hosts send shows nothing."""
 
 

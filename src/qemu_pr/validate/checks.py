@@ -84,6 +84,15 @@ def _enforcement() -> Iterator[Check]:
 
 CHECKS: tuple[Check, ...] = (
     Check(
+        "every-path",
+        "a registration on a multipath map is one on each of its paths",
+        "5.12.7",
+        "whoever has multipath maps",
+        "after a failover the host meets RESERVATION CONFLICT on its own disk",
+        (DISK.register(0, K1), DISK.keys().on_every_path),
+        needs=(),
+    ),
+    Check(
         "register",
         "a host registers a key, changes it, is refused with a wrong one, and unregisters",
         "5.12.7",
@@ -101,7 +110,7 @@ CHECKS: tuple[Check, ...] = (
             DISK.register(K2, 0),
             DISK.keys(),
         ),
-        needs=(),
+        needs=("every-path",),
     ),
     Check(
         "same-disk",
@@ -110,7 +119,7 @@ CHECKS: tuple[Check, ...] = (
         _EVERYONE,
         "the two ways lead to two disks, or the array keeps two books",
         (DISK.register(0, K1), PEER.keys(), DISK.register(K1, 0), PEER.keys()),
-        needs=("register",),
+        needs=("every-path", "register"),
     ),
     Check(
         "two-nexuses",
@@ -125,16 +134,7 @@ CHECKS: tuple[Check, ...] = (
             PEER.register(K2, 0),
             DISK.keys(),
         ),
-        needs=("register", "same-disk"),
-    ),
-    Check(
-        "every-path",
-        "a registration on a multipath map is one on each of its paths",
-        "5.12.7",
-        "whoever has multipath maps",
-        "after a failover the host meets RESERVATION CONFLICT on its own disk",
-        (DISK.register(0, K1), DISK.keys().on_every_path),
-        needs=("register",),
+        needs=("every-path", "register", "same-disk"),
     ),
     Check(
         "register-and-ignore",
@@ -348,7 +348,7 @@ CHECKS: tuple[Check, ...] = (
             DISK.capabilities(),
             DISK.keys(),
         ),
-        needs=("register",),
+        needs=("every-path", "register"),
         capabilities=("ptpl_c",),
     ),
     Check(

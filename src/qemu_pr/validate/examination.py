@@ -117,7 +117,7 @@ class Examination:
             return "there is no PEER"
         for name in check.needs:
             needed = self._results.get(name)
-            if needed and needed.outcome is Outcome.DEVIATES:
+            if needed and needed.outcome is Outcome.DEVIATES and not needed.is_slight:
                 return f"shows nothing as long as {name} deviates"
         if check.is_about_a_map and not self.paths.get(Who.DISK):
             return "DISK is no multipath map"
