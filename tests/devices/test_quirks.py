@@ -1,5 +1,7 @@
 """Simulated disks that do not keep to SPC-4, each next to one that does."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,6 +180,19 @@ def test_writes_are_carried_out_in_spite_of_a_reservation(hosts, quirk, answer):
 def test_a_name_that_no_quirk_has_is_refused_with_those_there_are(tmp_path):
     with pytest.raises(SimulationError, match=r"--quirk nosuch: .* ignore-replaces, "):
         SimulatedDevice(str(tmp_path / "state.db"), quirk="nosuch")
+
+
+@pytest.mark.parametrize(("quirk", "loaded"), [(None, False), ("not-ready", True)])
+def test_quirks_are_loaded_only_where_one_is_asked_for(tmp_path, quirk, loaded):
+    program = (
+        "import sys; from qemu_pr.devices.simulated import SimulatedDevice;"
+        f"SimulatedDevice({str(tmp_path / 'state.db')!r}, quirk={quirk!r});"
+        "print('qemu_pr.devices.quirks' in sys.modules)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+
+    assert done.stdout == f"{loaded}\n"
 
 
 def test_the_tests_above_cover_every_quirk():

@@ -37,7 +37,9 @@ def test_a_map_through_our_helper_conforms(
 
     keep(certificate, output / "certificate-map.json")
     deviating = named(certificate, "deviates")
-    assert deviating.keys() <= DEVIATIONS, deviating
+    # libmpathpersist loses why a path refused a REGISTER.
+    assert deviating.keys() <= {"register", *DEVIATIONS}, deviating
+    assert all(one["slight"] for one in certificate["checks"] if one["outcome"] == "deviates")
     assert named(certificate, "ok").keys() >= {"every-path", "type-5", "preempt-holder", "reset"}
     assert named(certificate, "left out").keys() <= {*HANGS, "register-and-move"}
     assert "NO registered" in keys_of(peer)

@@ -99,8 +99,6 @@ class Quirk:
     resets_at_start: bool = False
 
 
-NONE = Quirk("a disk that keeps to SPC-4")
-
 QUIRKS: dict[str, Quirk] = {
     "ignore-replaces": Quirk(
         "REGISTER AND IGNORE EXISTING KEY of one host removes the registrations of the others",

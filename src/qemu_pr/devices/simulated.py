@@ -7,8 +7,9 @@ is a disk that they share. Its contents are not touched.
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from qemu_pr.devices import Device, DeviceError, quirks, state_file
+from qemu_pr.devices import Device, DeviceError, state_file
 from qemu_pr.devices.file_identity import file_identity
 from qemu_pr.devices.simulated_state import SqliteState
 from qemu_pr.devices.state_file import SimulationError, StateFile
@@ -17,6 +18,9 @@ from qemu_pr.scsi import transport_ids
 from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.scsi.sense import INTERNAL_TARGET_FAILURE
 from qemu_pr.scsi.status import Completion
+
+if TYPE_CHECKING:
+    from qemu_pr.devices.quirks import Quirk
 
 __all__ = ["DEFAULT_INITIATOR", "SimulatedDevice", "SimulationError"]
 
@@ -45,13 +49,9 @@ class SimulatedDevice(Device):
     ) -> None:
         try:
             self._nexus = Nexus(transport_ids.parse(initiator))
-            self._quirk = quirks.NONE if quirk is None else quirks.QUIRKS[quirk]
         except MalformedError as error:
             raise SimulationError(str(error)) from error
-        except KeyError:
-            raise SimulationError(
-                f"--quirk {quirk}: there is none of that name, but {', '.join(quirks.QUIRKS)}"
-            ) from None
+        self._quirk = None if quirk is None else _find(quirk)
         self._met: set[str] = set()
         self._lock = threading.Lock()
         self._path = state_path
@@ -90,13 +90,16 @@ class SimulatedDevice(Device):
 
     @contextmanager
     def _unit(self, fd: int) -> Iterator[LogicalUnit]:
-        identity = file_identity(fd) + (":other" if self._quirk.other_disk else "")
+        identity = file_identity(fd)
+        if self._quirk and self._quirk.other_disk:
+            identity += ":other"
         if not self._lock.acquire(timeout=state_file.LOCK_TIMEOUT):
             raise DeviceError(f"{self._path}: database is locked; {_WAIT}", _FAILED)
         try:
             with self._file.transaction() as connection:
-                unit = self._quirk.unit(SqliteState(connection, identity))
-                if self._quirk.resets_at_start and identity not in self._met:
+                make = self._quirk.unit if self._quirk else LogicalUnit
+                unit = make(SqliteState(connection, identity))
+                if self._quirk and self._quirk.resets_at_start and identity not in self._met:
                     unit.reset(self._nexus)
                 yield unit
             self._met.add(identity)
@@ -109,3 +112,13 @@ class SimulatedDevice(Device):
         """Close the STATE file until the next command."""
         with self._lock:
             self._file.close()
+
+
+def _find(name: str) -> "Quirk":
+    from qemu_pr.devices.quirks import QUIRKS  # where one is asked for
+
+    if name not in QUIRKS:
+        raise SimulationError(
+            f"--quirk {name}: there is none of that name, but {', '.join(QUIRKS)}"
+        )
+    return QUIRKS[name]

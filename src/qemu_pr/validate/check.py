@@ -6,7 +6,7 @@ from enum import StrEnum
 from qemu_pr.scsi.status import Completion
 from qemu_pr.validate.steps import Look, Step, Task, Who
 
-TWO_NEXUSES = ("register", "same-disk", "two-nexuses")
+TWO_NEXUSES = ("every-path", "register", "same-disk", "two-nexuses")
 """Without these, what two hosts send shows nothing."""
 
 
@@ -22,7 +22,7 @@ class Check:
         without: What becomes of whoever depends on it, if the disk deviates.
         steps: What is sent.
         needs: The checks without which this one shows nothing.
-        capability: The bit of REPORT CAPABILITIES that says whether a disk can do it.
+        capabilities: The bits of REPORT CAPABILITIES that say whether a disk can do it.
         type: The reservation type that a disk must have for it.
         is_optional: A disk need not have it: ILLEGAL REQUEST says that it has not.
     """
@@ -34,7 +34,7 @@ class Check:
     without: str
     steps: tuple[Step, ...]
     needs: tuple[str, ...] = TWO_NEXUSES
-    capability: str = ""
+    capabilities: tuple[str, ...] = ()
     type: int = 0
     is_optional: bool = False
 
@@ -106,7 +106,8 @@ class Result:
         outcome: In a word.
         what: How the disk deviates, or why the check was left out.
         is_slight: It deviates, but refused what it must refuse.
-        steps: What was sent, up to the first deviation.
+        steps: What was sent; up to the first deviation that is not slight.
+        wrong: The number of the step that `what` tells of, if the disk deviates.
         notes: What is worth knowing beside.
     """
 
@@ -115,4 +116,5 @@ class Result:
     what: str = ""
     is_slight: bool = False
     steps: tuple[Played, ...] = ()
+    wrong: int | None = None
     notes: tuple[str, ...] = field(default=())

@@ -84,6 +84,15 @@ def _enforcement() -> Iterator[Check]:
 
 CHECKS: tuple[Check, ...] = (
     Check(
+        "every-path",
+        "a registration on a multipath map is one on each of its paths",
+        "5.12.7",
+        "whoever has multipath maps",
+        "after a failover the host meets RESERVATION CONFLICT on its own disk",
+        (DISK.register(0, K1), DISK.keys().on_every_path),
+        needs=(),
+    ),
+    Check(
         "register",
         "a host registers a key, changes it, is refused with a wrong one, and unregisters",
         "5.12.7",
@@ -101,7 +110,7 @@ CHECKS: tuple[Check, ...] = (
             DISK.register(K2, 0),
             DISK.keys(),
         ),
-        needs=(),
+        needs=("every-path",),
     ),
     Check(
         "same-disk",
@@ -110,7 +119,7 @@ CHECKS: tuple[Check, ...] = (
         _EVERYONE,
         "the two ways lead to two disks, or the array keeps two books",
         (DISK.register(0, K1), PEER.keys(), DISK.register(K1, 0), PEER.keys()),
-        needs=("register",),
+        needs=("every-path", "register"),
     ),
     Check(
         "two-nexuses",
@@ -125,16 +134,7 @@ CHECKS: tuple[Check, ...] = (
             PEER.register(K2, 0),
             DISK.keys(),
         ),
-        needs=("register", "same-disk"),
-    ),
-    Check(
-        "every-path",
-        "a registration on a multipath map is one on each of its paths",
-        "5.12.7",
-        "whoever has multipath maps",
-        "after a failover the host meets RESERVATION CONFLICT on its own disk",
-        (DISK.register(0, K1), DISK.keys().on_every_path),
-        needs=("register",),
+        needs=("every-path", "register", "same-disk"),
     ),
     Check(
         "register-and-ignore",
@@ -348,8 +348,8 @@ CHECKS: tuple[Check, ...] = (
             DISK.capabilities(),
             DISK.keys(),
         ),
-        needs=("register",),
-        capability="ptpl_c",
+        needs=("every-path", "register"),
+        capabilities=("ptpl_c",),
     ),
     Check(
         "reset",
@@ -366,7 +366,7 @@ CHECKS: tuple[Check, ...] = (
             DISK.keys(),
             DISK.release(K1, WE_RO),
         ),
-        capability="ptpl_c",
+        capabilities=("ptpl_c",),
     ),
     Check(
         "all-tg-pt",
@@ -374,8 +374,14 @@ CHECKS: tuple[Check, ...] = (
         "5.12.7",
         "hosts with several paths to one array",
         "a host is not registered on a path that it fails over to",
-        (DISK.register(0, K1, all_tg_pt=True), PEER.register(0, K2), *LOOK, DISK.register(K1, 0)),
-        capability="atp_c",
+        (
+            DISK.register(0, K1, all_tg_pt=True),
+            PEER.register(0, K2),
+            *LOOK,
+            DISK.register(K1, 0, all_tg_pt=True),
+            *LOOK,
+        ),
+        capabilities=("atp_c",),
     ),
     Check(
         "spec-i-pt",
@@ -383,8 +389,14 @@ CHECKS: tuple[Check, ...] = (
         "5.12.7",
         "cluster software that registers for others",
         "a host that was registered by another one is not",
-        (DISK.register(0, K1, ports=(Who.PEER,)), PEER.full_status(), PEER.reserve(K1, EA), *LOOK),
-        capability="sip_c",
+        (
+            # Without ALL_TG_PT it would be registered through DISK's target port alone.
+            DISK.register(0, K1, ports=(Who.PEER,), all_tg_pt=True),
+            PEER.full_status(),
+            PEER.reserve(K1, EA),
+            *LOOK,
+        ),
+        capabilities=("sip_c", "atp_c"),
     ),
     Check(
         "register-and-move",

@@ -7,6 +7,7 @@ EXISTING KEY is sent.
 from collections.abc import Callable, Sequence
 
 from qemu_pr.scsi.commands import OutServiceAction, ReservationType
+from qemu_pr.scsi.status import GOOD
 from qemu_pr.validate.commands import read_keys, read_reservation, reserve_out
 from qemu_pr.validate.keys import CLEANING, Keys
 from qemu_pr.validate.ways import Way
@@ -31,9 +32,11 @@ def clean(ways: Sequence[Way], mine: Sequence[Keys]) -> set[int]:
         if not _left(ways, mine):
             return set()
         for way in ways:
-            # Whoever is registered with another key gets RESERVATION CONFLICT.
+            # Whoever is registered with another key gets RESERVATION CONFLICT. Linux' target wants
+            # ALL_TG_PT of whoever was registered with it.
             for key in _left([way], mine):
-                reserve_out(way, OutServiceAction.REGISTER, key, 0)
+                if reserve_out(way, OutServiceAction.REGISTER, key, 0) != GOOD:
+                    reserve_out(way, OutServiceAction.REGISTER, key, 0, all_tg_pt=True)
         for way in ways:
             _preempt(way, mine)
     return _left(ways, mine)

@@ -82,10 +82,16 @@ def ask(way: Way, action: InServiceAction) -> Completion:
 
 
 def reserve_out(
-    way: Way, action: OutServiceAction, key: int, named: int, type_: int = 0
+    way: Way,
+    action: OutServiceAction,
+    key: int,
+    named: int,
+    type_: int = 0,
+    *,
+    all_tg_pt: bool = False,
 ) -> Completion:
     """Send PERSISTENT RESERVE OUT, and pass unit attentions over."""
-    data = ParameterList(key, named).encode()
+    data = ParameterList(key, named, all_tg_pt=all_tg_pt).encode()
     cdb = PersistentReserveOut(action, len(data), type=type_).encode()
     return patiently(lambda: way.send(cdb, data))
 

@@ -117,7 +117,7 @@ class Examination:
             return "there is no PEER"
         for name in check.needs:
             needed = self._results.get(name)
-            if needed and needed.outcome is Outcome.DEVIATES:
+            if needed and needed.outcome is Outcome.DEVIATES and not needed.is_slight:
                 return f"shows nothing as long as {name} deviates"
         if check.is_about_a_map and not self.paths.get(Who.DISK):
             return "DISK is no multipath map"
@@ -133,8 +133,9 @@ class Examination:
 
     def _why_it_cannot(self, check: Check) -> str:
         told = self.capabilities
-        if check.capability and (told is None or not getattr(told, check.capability)):
-            return f"the disk says that it cannot: {check.capability.upper()}"
+        for capability in check.capabilities:
+            if told is None or not getattr(told, capability):
+                return f"the disk does not say that it can: {capability.upper()} is 0"
         types = None if told is None else told.types
         if check.type and types is not None and ReservationType(check.type) not in types:
             return f"the disk says that it has no type {check.type}"
@@ -161,6 +162,7 @@ class Examination:
         oracle = Oracle(self.keys, self._nexuses())
         played: list[Played] = []
         notes: dict[str, None] = {}
+        slight: tuple[str, int] | None = None
         for step in check.steps:
             self.may_go_on()
             if step.is_for_all:
@@ -187,8 +189,13 @@ class Examination:
                     " nothing: see --write-test"
                 ] = None
                 continue
-            what = f"{_before(check.steps[: len(played) - 1])}{deviation.what}"
-            return Result(check, Outcome.DEVIATES, what, deviation.is_slight, tuple(played))
+            number = len(played) - 1
+            what = f"{_before(check.steps[:number])}{deviation.what}"
+            if not deviation.is_slight:
+                return Result(check, Outcome.DEVIATES, what, False, tuple(played), number)
+            slight = slight or (what, number)
+        if slight:
+            return Result(check, Outcome.DEVIATES, slight[0], True, tuple(played), slight[1])
         return Result(check, Outcome.OK, steps=tuple(played), notes=tuple(notes))
 
     def _judge(self, one: Played) -> Deviation | None:

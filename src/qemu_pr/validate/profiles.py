@@ -85,7 +85,11 @@ class Profile:
         shown = {one.check.name for one in required if one.outcome is not Outcome.LEFT_OUT}
         spared = set(self.either) if shown & set(self.either) else set()
         missing = [name for name in self.required if name not in results and name not in spared]
-        left_out = [one for one in required if one.check.name not in shown | spared]
+        left_out = [
+            one
+            for one in required
+            if one.check.name not in shown | spared and not one.check.is_about_a_map
+        ]
         if missing or left_out:
             reasons = dict.fromkeys(
                 f"{one.check.name} was left out: {one.what}" for one in left_out
@@ -112,7 +116,7 @@ def _cause(one: Result) -> str:
 
 
 _MEDIUM = ("reads-writes-5", "reads-writes-5-peer")
-_HOSTS = ("register", "same-disk", "two-nexuses")
+_HOSTS = ("every-path", "register", "same-disk", "two-nexuses")
 
 
 PROFILES: tuple[Profile, ...] = (
@@ -272,5 +276,4 @@ def checks_of(name: str) -> tuple[Check, ...]:
     if name == ALL:
         return (*CHECKS, *own)
     wanted = {one for profile in profiles for one in (*profile.required, *profile.wants)}
-    always = {"every-path"}
-    return (*(check for check in CHECKS if check.name in wanted | always), *own)
+    return (*(check for check in CHECKS if check.name in wanted), *own)

@@ -15,7 +15,7 @@ class Kind(Enum):
 
 
 _KINDS = {
-    **dict.fromkeys(("PATH", "FILE", "DISK", "DEVICE", "STATE"), Kind.FILE),
+    **dict.fromkeys(("PATH", "FILE", "DISK", "PEER", "DEVICE", "STATE"), Kind.FILE),
     "DIR": Kind.DIRECTORY,
 }
 

@@ -135,9 +135,8 @@ def _check(result: Result) -> str:
     parts += [f"<p>{escape(note)}</p>" for note in result.notes]
     parts.append(f"<p>SPC-4, {escape(check.clause)}. Who depends on it: {escape(check.users)}.</p>")
     if result.steps:
-        wrong = len(result.steps) - 1 if result.outcome is Outcome.DEVIATES else None
-        parts.append(f'<div class="drawing">{draw(result.steps, wrong)}</div>')
-        parts.append(_table(result.steps, wrong))
+        parts.append(f'<div class="drawing">{draw(result.steps, result.wrong)}</div>')
+        parts.append(_table(result.steps, result.wrong))
     parts.append("</details>")
     return "".join(parts)
 

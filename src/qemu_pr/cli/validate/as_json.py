@@ -79,6 +79,7 @@ def _result(result: Result) -> dict[str, Any]:
         "outcome": result.outcome,
         "what": result.what,
         "slight": result.is_slight,
+        "step": result.wrong,
         "notes": list(result.notes),
         "steps": [_step(one) for one in result.steps],
     }

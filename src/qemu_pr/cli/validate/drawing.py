@@ -8,9 +8,9 @@ from qemu_pr.validate.check import Played
 from qemu_pr.validate.judging import outcome
 from qemu_pr.validate.steps import Who
 
-_WIDTH, _ROW, _TOP = 760, 34, 40
-_LANES = {Who.DISK: 70, Who.PEER: 690}
-_UNIT, _BAR = 380, 64
+_WIDTH, _ROW, _TOP = 980, 34, 40
+_LANES = {Who.DISK: 40, Who.PEER: 940}
+_UNIT, _BAR = 490, 64
 _COLOURS = {Who.DISK: "var(--disk)", Who.PEER: "var(--peer)"}
 
 
