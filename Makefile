@@ -7,7 +7,7 @@
 # make bench    measure our helper and QEMU's side by side, as root; then make html shows the figures
 # make fuzz     feed random bytes to what reads other people's: SECONDS=60 each, or RUNS=…; TARGET=…
 # make soak     have many clients use a helper while faults are injected: SECONDS=60 CLIENTS=64
-# make lint     check style and types
+# make lint     check style, types, and which part may import which
 # make clean    remove everything that make made
 # make help     print this
 #
@@ -81,6 +81,7 @@ lint: $(BIN)/.installed-lint
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
+	$(BIN)/lint-imports --no-logo
 
 clean:
 	rm -rf .venv build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
