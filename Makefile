@@ -1,7 +1,8 @@
 # make          set up, verify every example of the manual, render it (build/html, build/man)
 # make doctest  verify the manual's examples, on the pages of which something changed: ALL=1 on all;
 #               on some pages: PAGES=docs/tutorial.rst
-# make test     run all tests
+# make test     run all tests, a module at a time on each processor; some: TESTS=tests/lint, or the
+#               quick ones: TESTS='-m "not slow"'
 # make lab      run the manual's command lines with real guests and disks, in a virtual machine
 # make matrix   run all of these on Debian 12, 13 and sid, each in a chroot: as root; see MATRIX=--help
 # make bench    measure our helper and QEMU's side by side, as root; then make html shows the figures
@@ -58,7 +59,7 @@ help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 test: $(BIN)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadscope $(TESTS)
 
 lab: html $(BIN)/.installed-lab
 	$(BIN)/python tests/lab/run.py $(LAB)
