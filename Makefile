@@ -1,14 +1,15 @@
 # make          set up, verify every example of the manual, render it (build/html, build/man)
 # make doctest  verify the manual's examples, on the pages of which something changed: ALL=1 on all;
 #               on some pages: PAGES=docs/tutorial.rst
-# make test     run all tests
+# make test     run all tests, a module at a time on each processor; some: TESTS=tests/lint, or the
+#               quick ones: TESTS='-m "not slow"'
 # make lab      run the manual's command lines with real guests and disks, in a virtual machine
 # make matrix   run all of these on Debian 12, 13 and sid, each in a chroot: as root; see MATRIX=--help
 # make bench    measure our helper and QEMU's side by side, as root; then make html shows the figures
 # make fuzz     feed random bytes to what reads other people's: SECONDS=60 each, or RUNS=…; TARGET=…
 # make soak     have many clients use a helper while faults are injected: SECONDS=60 CLIENTS=64
 # make zipapp   put both programs into one file, build/qemu-pr.pyz, which needs Python and nothing else
-# make lint     check style and types
+# make lint     check style, types, and which part may import which
 # make dist     build the wheel and the sdist, with man pages and completion, into dist/
 # make deb      build the Debian package of what make dist built, into dist/: on Debian
 # make deb-test install, upgrade and remove that package on Debian 12 and 13, as root; see DEB_TEST=--help
@@ -63,7 +64,7 @@ help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 test: $(BIN)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadscope $(TESTS)
 
 lab: html $(BIN)/.installed-lab
 	$(BIN)/python tests/lab/run.py $(LAB)
@@ -94,6 +95,7 @@ lint: $(BIN)/.installed-lint
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m mypy
+	$(BIN)/lint-imports --no-logo
 
 # What is built twice has the same bytes: all files have the time of the commit, or of the changelog.
 dist deb: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r CHANGELOG.md +%s)

@@ -5,6 +5,7 @@ This file also puts its directory on the import path, so that tests in its folde
 need no hooks here.
 """
 
+import fcntl
 import os
 import re
 import tempfile
@@ -58,5 +59,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of the rendered manual."""
-    return render(tmp_path_factory.mktemp("manual"))
+    """The directory of the manual, which the first process that needs it renders for all."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    done = shared / "manual-is-rendered"
+    with (shared / "manual.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            done.write_text(str(render(shared / "manual")))
+    return Path(done.read_text())

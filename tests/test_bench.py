@@ -11,6 +11,8 @@ import pytest
 from measured_helper import MeasuredHelper
 from requirements import require
 
+pytestmark = pytest.mark.slow
+
 # As a helper is: the first process has 30 MB, and a thread of it forks another process, which maps
 # these, too, and has 20 MB and 0.2 seconds of processor time of its own.
 TREE = """

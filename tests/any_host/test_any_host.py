@@ -24,7 +24,7 @@ BUSY_HOST = Path(__file__).parent / "busy_host.sh"
 ROOT_USER = os.geteuid() == 0
 STRANGER = 12345
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

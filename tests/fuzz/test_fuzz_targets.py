@@ -14,6 +14,8 @@ import targets
 from requirements import unavailable
 from scsi_strategies import damaged
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 BROKEN = '''"""Breaks a promise."""
 

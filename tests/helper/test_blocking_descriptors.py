@@ -29,6 +29,8 @@ from helper_process import exists, wait_for
 from process_tree import tree_of
 from requirements import unavailable
 
+pytestmark = pytest.mark.slow
+
 TRIES = 8
 STOP = 40  # seconds: longer than what the manual promises
 

@@ -81,10 +81,10 @@ def build_parser() -> argparse.ArgumentParser:
     option("--audit-format", text, choices=("text", "json"))
     text = "keep counters and latencies in this file, in the text format of Prometheus"
     option("--metrics FILE", text, type=os.path.abspath)
-    text = "with --metrics: write the file so often (default: 15)"
+    text = "with --metrics: write the file every SECONDS (default: 15)"
     option("--metrics-interval SECONDS", text, type=duration)
     text = (
-        "keep so many connections (default: 4096);"
+        "keep at most COUNT connections (default: 4096);"
         " one more costs the process that has most of them its oldest"
     )
     option("--max-connections COUNT", text, type=number, default=4096)

@@ -18,7 +18,7 @@ from qemu_pr.multipath_conf.configuration import Configuration
 _PACKAGE = "multipath-tools"
 _WRITE_ONE = f"put what 'qemu-pr multipath-conf --defaults' prints into {this_host.PATH}"
 # A distribution may keep a release's number and mend its faults.
-_OR_MENDED = "unless your distribution's changelog says that it has mended this"
+_OR_MENDED = "unless your distribution's changelog says that it has fixed this"
 _RELEASE = re.compile(r"multipath-tools v(\d+)\.(\d+)\.(\d+)")
 _PATIENCE = 10.0  # seconds; multipath prints its release at once
 

@@ -1,0 +1,3 @@
+from qemu_pr.public import *  # noqa: F403
+
+__version__: str
