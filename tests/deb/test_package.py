@@ -160,10 +160,12 @@ def test_piuparts_finds_nothing(release: str, package: Path, tmp_path: Path) -> 
 
 def test_apparmor_takes_libvirt_s_profiles_with_the_rules_of_the_package(clean: Machine) -> None:
     clean.run(f"{INSTALL} ./qemu-pr.deb apparmor")
-    # The profiles are in the one package or in the other; nothing of libvirt has to run.
+    # The profiles are in one of these packages; nothing of libvirt has to run.
     clean.run(
-        "cd /tmp && apt-get download libvirt-daemon-system libvirt-daemon"
-        " && for one in *.deb; do dpkg-deb -x $one /; done"
+        "cd /tmp && apt-get download"
+        " libvirt-daemon-system libvirt-daemon libvirt-daemon-driver-qemu"
+        " && for one in *.deb; do dpkg-deb -x $one libvirt; done"
+        " && cp -r libvirt/etc/apparmor.d /etc"
     )
     local = clean.root / "etc/apparmor.d/local"
     (local / "abstractions").mkdir(parents=True, exist_ok=True)
