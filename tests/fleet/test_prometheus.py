@@ -45,11 +45,14 @@ def test_each_alert_fires_when_it_should_and_not_before() -> None:
     promtool("test", "rules", "rules_test.yml")
 
 
-def test_each_alert_is_tested() -> None:
+@pytest.mark.parametrize(
+    "where", [PACKAGING / "rules_test.yml", PACKAGING.parents[1] / "docs/howto/watch-a-fleet.rst"]
+)
+def test_each_alert_is_tested_and_in_the_manual(where: Path) -> None:
     alerts = re.findall(r"alert: (\w+)", (PACKAGING / "rules.yml").read_text())
-    tested = (PACKAGING / "rules_test.yml").read_text()
+    text = where.read_text()
 
-    assert [name for name in alerts if name not in tested] == []
+    assert [name for name in alerts if name not in text] == []
 
 
 def expressions() -> list[str]:
