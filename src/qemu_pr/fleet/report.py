@@ -4,6 +4,7 @@ Nothing is changed, and nothing asked twice: the disks are PERSISTENT RESERVE IN
 each, and the rest is what `qemu_pr.doctor` reads.
 """
 
+import errno
 import os
 import socket
 import stat
@@ -119,18 +120,10 @@ def collect(
             _disk(one, keys, answers.get(numbers[question], _no_answer()) if question else None)
             for one, question in zip(found, questions, strict=True)
         ],
-        helpers=[
-            model.Helper(
-                socket=one.path,
-                pid=helper.pid,
-                kind="qemu-pr" if helper.is_of_this_package else "QEMU",
-                version=version_of(helper),
-            )
-            for one, helper in host.helpers
-        ],
+        helpers=list(_helpers(host, not_seen)),
         guests=list(_guests(host, found)),
         findings=findings,
-        not_seen=[*not_seen, *_processes_not_seen(host)],
+        not_seen=not_seen,
     )
 
 
@@ -282,11 +275,21 @@ def _guest_name(guest: Process) -> str:
     return f"process {guest.pid}"
 
 
-def _processes_not_seen(host: Host) -> Iterator[model.NotSeen]:
+def _helpers(host: Host, not_seen: list[model.NotSeen]) -> Iterator[model.Helper]:
     if not host.runs:
         why = "there are no processes: the host does not run, or its /proc is not there"
         advice = "run qemu-pr report on the host, or mount its /proc"
-        yield model.NotSeen(what="helpers and guests", why=why, advice=advice)
-    elif os.geteuid() != 0:
-        why = "other users' sockets are root's to know"
-        yield model.NotSeen(what="helpers that systemd starts", why=why, advice=_AS_ROOT)
+        not_seen.append(model.NotSeen(what=model.NO_PROCESSES, why=why, advice=advice))
+    for one in host.sockets:
+        if one.helper:
+            yield model.Helper(
+                socket=one.path,
+                pid=one.helper.pid,
+                kind="qemu-pr" if one.helper.is_of_this_package else "QEMU",
+                version=version_of(one.helper),
+            )
+        elif one.contact.number in (errno.EACCES, errno.EPERM) or (one.answers and not one.peer):
+            why = f"cannot connect: {one.contact.error}" if one.contact.error else "root may know"
+            what = f"who answers on {one.path}"
+            not_seen.append(model.NotSeen(what=what, why=why, advice=_AS_ROOT))
+            yield model.Helper(socket=one.path, pid=None, kind=None, version=None)
