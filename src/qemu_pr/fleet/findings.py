@@ -91,6 +91,8 @@ def _fenced(fleet: Fleet) -> Iterator[Found]:
 
 def _stale(fleet: Fleet) -> Iterator[Found]:
     for row, told in _told(fleet):
+        if any(cell.registered is None for cell in row.cells.values()):
+            continue  # it may be of a host whose ports its sysfs does not name
         ports: dict[tuple[str, str], None] = {}
         for one in row.strangers:
             ports[one["reservation_key"], one["initiator"] or "?"] = None
