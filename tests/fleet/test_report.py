@@ -310,3 +310,24 @@ def test_metrics_are_there_whole_or_not_at_all(nodes: list[SimulatedHost], folde
     assert main(["report", "--root", str(nodes[0].root), f"--metrics={folder}/node1.prom"]) == 1
 
     assert not list(folder.glob(".node1*"))
+
+
+def test_a_path_that_a_guest_names_cannot_hang_the_report(
+    nodes: list[SimulatedHost], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a file system in user space can that never answers."""
+    nodes[0].run_guest("mallory", "/dev/hangs")
+    monkeypatch.setattr(asking.ask_each, "__defaults__", (lambda _: None, 2))
+    real = os.path.realpath
+
+    def realpath(path: Any, **options: Any) -> str:
+        while str(path).endswith("/dev/hangs") and os.getpid() != this_process:
+            signal.pause()
+        return real(path, **options)
+
+    this_process = os.getpid()
+    monkeypatch.setattr("os.path.realpath", realpath)
+
+    guests = {one["name"]: one["disks"] for one in nodes[0].report(capsys)["guests"]}
+
+    assert guests == {"alice": ["/dev/sda"], "mallory": []}

@@ -46,7 +46,13 @@ KERNEL_PACKAGE = "linux-image-amd64"
 TARGET_MODULE = "kernel/drivers/target/loopback/tcm_loop.ko*"
 
 # What keeps the machine with the maps busy as long as the other one.
-WITH_MAPS = {"test_doctor_maps.py", "test_libvirt.py", "test_multipath.py", "test_units.py"}
+WITH_MAPS = {
+    "test_doctor_maps.py",
+    "test_libvirt.py",
+    "test_multipath.py",
+    "test_report.py",
+    "test_units.py",
+}
 # These only measure: make lab LAB=tests/lab/test_latency.py
 APART = {"test_latency.py"}
 
