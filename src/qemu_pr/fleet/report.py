@@ -1,7 +1,7 @@
 """One host's report: who it is, its disks and what they tell, its helpers and its guests.
 
-Nothing is changed, and nothing asked twice: the disks are PERSISTENT RESERVE IN's, one process
-each, and the rest is what `qemu_pr.doctor` reads.
+Nothing is changed, and nothing asked twice. Disks are sent PERSISTENT RESERVE IN, each by a process
+of its own; the rest is what `qemu_pr.doctor` reads.
 """
 
 import errno
