@@ -166,6 +166,15 @@ NO_FINDINGS: dict[str, Reports] = {
             initiators=["iqn.2026-11.example:a"],
         )
     ],
+    "a host whose sysfs does not name its ports": [
+        report(1, disk(1, TWO), guests="alice"),
+        report(
+            2,
+            disk(2, None) | {"paths": [disk(2, None)["paths"][0] | {"initiator": None}]},
+            initiators=[],
+            guests="bob",
+        ),
+    ],
     "the answer had no room for all": [
         report(1, disk(1, status(registration(1, 0xA)) | {"complete": False}), guests="alice"),
         report(2, disk(2, None), guests="bob"),

@@ -15,6 +15,8 @@ import pytest
 from qemu_pr.cli.qemu_pr import main
 from qemu_pr.doctor.host import Host
 from qemu_pr.fleet import asking, initiators
+from qemu_pr.fleet.findings import findings
+from qemu_pr.fleet.matrix import Fleet
 from qemu_pr.fleet.report import Answer, Question, collect
 from qemu_pr.fleet.schema import schema
 from simulated_hosts import DISK, SimulatedHost, fence, write
@@ -45,7 +47,8 @@ def test_a_report_has_what_the_host_sees(nodes: list[SimulatedHost], capsys: Cap
     assert (helper["kind"], helper["socket"]) == ("qemu-pr", "/run/qemu-pr-helper.sock")
     assert report["guests"][0]["name"] == "alice"
     assert report["guests"][0]["disks"] == ["/dev/sda"]
-    assert (report["findings"], report["not_seen"]) == ([], [])
+    assert report["findings"] == []
+    assert report["not_seen"] == []
 
 
 def test_reports_are_as_the_schema_says(nodes: list[SimulatedHost], capsys: Capture) -> None:
@@ -74,6 +77,25 @@ def test_without_a_helper_it_says_what_was_not_seen(
     assert report["not_seen"][0]["what"] == "reservations of /dev/sda"
     assert report["helpers"] == []
     assert report["findings"][0]["check"] == "socket"
+
+
+def test_others_than_root_are_told_what_they_did_not_see(
+    nodes: list[SimulatedHost], capsys: Capture
+) -> None:
+    os.chmod(nodes[0].socket, 0)
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(65534)
+        report = nodes[0].report(capsys)
+    finally:
+        os.seteuid(user)
+
+    assert [one["what"] for one in report["not_seen"]] == [
+        *("reservations of /dev/sda", "who answers on /run/qemu-pr-helper.sock")
+    ]
+    assert [one["kind"] for one in report["helpers"]] == [None]
+    assert [one.kind for one in findings(Fleet([report]))] == []  # type: ignore[arg-type]
 
 
 def test_one_disk_can_be_named(nodes: list[SimulatedHost], capsys: Capture, folder: Path) -> None:
@@ -288,3 +310,24 @@ def test_metrics_are_there_whole_or_not_at_all(nodes: list[SimulatedHost], folde
     assert main(["report", "--root", str(nodes[0].root), f"--metrics={folder}/node1.prom"]) == 1
 
     assert not list(folder.glob(".node1*"))
+
+
+def test_a_path_that_a_guest_names_cannot_hang_the_report(
+    nodes: list[SimulatedHost], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a file system in user space can that never answers."""
+    nodes[0].run_guest("mallory", "/dev/hangs")
+    monkeypatch.setattr(asking.ask_each, "__defaults__", (lambda _: None, 2))
+    real = os.path.realpath
+
+    def realpath(path: Any, **options: Any) -> str:
+        while str(path).endswith("/dev/hangs") and os.getpid() != this_process:
+            signal.pause()
+        return real(path, **options)
+
+    this_process = os.getpid()
+    monkeypatch.setattr("os.path.realpath", realpath)
+
+    guests = {one["name"]: one["disks"] for one in nodes[0].report(capsys)["guests"]}
+
+    assert guests == {"alice": ["/dev/sda"], "mallory": []}

@@ -51,6 +51,7 @@ WITH_MAPS = {
     "test_libvirt.py",
     "test_multipath.py",
     "test_multipathd_configuration.py",
+    "test_report.py",
     "test_units.py",
     "test_validate_maps.py",
 }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from qemu_pr.fleet import model
-from qemu_pr.fleet.matrix import Cell, Fleet, Row, answers
+from qemu_pr.fleet.matrix import Fleet, Row, answers
 
 _FILE = "file"  # a reservation_key that is whatever the guest registers
 _NAMED = 4
@@ -91,6 +91,8 @@ def _fenced(fleet: Fleet) -> Iterator[Found]:
 
 def _stale(fleet: Fleet) -> Iterator[Found]:
     for row, told in _told(fleet):
+        if any(cell.registered is None for cell in row.cells.values()):
+            continue  # it may be of a host whose ports its sysfs does not name
         ports: dict[tuple[str, str], None] = {}
         for one in row.strangers:
             ports[one["reservation_key"], one["initiator"] or "?"] = None
@@ -123,8 +125,8 @@ def _elsewhere(fleet: Fleet) -> Iterator[Found]:
     for row in fleet.rows:
         users = [cell.host for cell in row.cells.values() if cell.guests]
         for cell in row.cells.values():
-            blind = any(one["what"] == "helpers and guests" for one in _not_seen(fleet, cell))
-            if users and cell.registrations and not cell.guests and not blind:
+            idle = not cell.guests and not _is_blind(fleet.reports[cell.host])
+            if users and cell.registrations and idle:
                 yield Found(
                     row.identity,
                     f"host {cell.host} is registered, and no guest of it uses the disk; guests on"
@@ -136,8 +138,9 @@ def _elsewhere(fleet: Fleet) -> Iterator[Found]:
                 )
 
 
-def _not_seen(fleet: Fleet, cell: Cell) -> list[model.NotSeen]:
-    return fleet.reports[cell.host]["not_seen"]
+def _is_blind(report: model.Report) -> bool:
+    """Tell whether nothing is known of a host's processes."""
+    return any(one["what"] == model.NO_PROCESSES for one in report["not_seen"])
 
 
 def _same_key(fleet: Fleet) -> Iterator[Found]:
@@ -213,9 +216,7 @@ def _no_helper(fleet: Fleet) -> Iterator[Found]:
         for host in row.cells
     }
     for host, report in fleet.reports.items():
-        if report["helpers"] or any(
-            one["what"] == "helpers and guests" for one in report["not_seen"]
-        ):
+        if report["helpers"] or _is_blind(report):
             continue
         names = [guest["name"] for guest in report["guests"]]
         # libvirt starts a helper with each guest, and without guests there is none.

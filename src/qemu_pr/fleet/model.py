@@ -2,6 +2,9 @@
 
 from typing import TypedDict
 
+NO_PROCESSES = "helpers and guests"
+"""What a report calls the part that it lacks of a host whose processes it does not see."""
+
 
 class Path(TypedDict):
     """One path to a disk, as this host's kernel has it."""
@@ -77,11 +80,11 @@ class Disk(TypedDict):
 
 
 class Helper(TypedDict):
-    """A helper that answers."""
+    """A helper that answers; pid and kind are None if it cannot be told who does."""
 
     socket: str
-    pid: int
-    kind: str
+    pid: int | None
+    kind: str | None
     version: str | None
 
 

@@ -97,7 +97,9 @@ def _cell(row: Row, cell: Cell | None) -> str:
 
 def _hosts(fleet: Fleet) -> Iterator[str]:
     for host, report in fleet.reports.items():
-        helpers = ", ".join(f"{one['kind']} {one['version'] or '?'}" for one in report["helpers"])
+        helpers = ", ".join(
+            f"{one['kind'] or '?'} {one['version'] or '?'}" for one in report["helpers"]
+        )
         guests = ", ".join(one["name"] for one in report["guests"])
         outcomes = [one["outcome"] for one in report["findings"]]
         doctor = ", ".join(

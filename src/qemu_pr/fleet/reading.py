@@ -80,7 +80,9 @@ def read(source: str, content: bytes) -> Iterator[model.Report | Unreadable]:
             # What follows in a line of its own may be sound.
             following = _NEXT.search(text, start + 1)
             end = following.start() if following else len(text)
-            yield Unreadable(_place(source, number), f"it is no JSON: {_words(error)}")
+            yield Unreadable(
+                _place(source, number), f"it is no JSON: {_words(error)}; {_NO_REPORT}"
+            )
         else:
             yield _report(_place(source, number), value)
         start = _after_space(text, end)

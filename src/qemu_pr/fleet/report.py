@@ -1,9 +1,10 @@
 """One host's report: who it is, its disks and what they tell, its helpers and its guests.
 
-Nothing is changed, and nothing asked twice: the disks are PERSISTENT RESERVE IN's, one process
-each, and the rest is what `qemu_pr.doctor` reads.
+Nothing is changed, and nothing asked twice. Disks are sent PERSISTENT RESERVE IN, each by a process
+of its own; the rest is what `qemu_pr.doctor` reads.
 """
 
+import errno
 import os
 import socket
 import stat
@@ -119,18 +120,10 @@ def collect(
             _disk(one, keys, answers.get(numbers[question], _no_answer()) if question else None)
             for one, question in zip(found, questions, strict=True)
         ],
-        helpers=[
-            model.Helper(
-                socket=one.path,
-                pid=helper.pid,
-                kind="qemu-pr" if helper.is_of_this_package else "QEMU",
-                version=version_of(helper),
-            )
-            for one, helper in host.helpers
-        ],
+        helpers=list(_helpers(host, not_seen)),
         guests=list(_guests(host, found)),
         findings=findings,
-        not_seen=[*not_seen, *_processes_not_seen(host)],
+        not_seen=not_seen,
     )
 
 
@@ -263,9 +256,12 @@ def _disk(disk: Disk, keys: _Keys, answer: Answer | None) -> model.Disk:
 
 def _guests(host: Host, known: Sequence[Disk]) -> Iterator[model.Guest]:
     by_node = _by_node(host, known)
+    # A guest's owner chooses what it names, a file system that never answers as well.
+    paths = list(dict.fromkeys(path for guest in host.guests for path in guest.disks))
+    nodes = ask_each(paths, lambda path: os.path.realpath(host.file(path)))
+    disk_of = {path: by_node.get(nodes.get(number, "")) for number, path in enumerate(paths)}
     for guest in host.guests:
-        paths = (os.path.realpath(host.file(path)) for path in guest.disks)
-        used = dict.fromkeys(by_node[path].device for path in paths if path in by_node)
+        used = dict.fromkeys(disk.device for path in guest.disks if (disk := disk_of[path]))
         yield model.Guest(
             name=_guest_name(guest.process),
             pid=guest.process.pid,
@@ -282,11 +278,24 @@ def _guest_name(guest: Process) -> str:
     return f"process {guest.pid}"
 
 
-def _processes_not_seen(host: Host) -> Iterator[model.NotSeen]:
+def _helpers(host: Host, not_seen: list[model.NotSeen]) -> Iterator[model.Helper]:
     if not host.runs:
         why = "there are no processes: the host does not run, or its /proc is not there"
         advice = "run qemu-pr report on the host, or mount its /proc"
-        yield model.NotSeen(what="helpers and guests", why=why, advice=advice)
-    elif os.geteuid() != 0:
-        why = "other users' sockets are root's to know"
-        yield model.NotSeen(what="helpers that systemd starts", why=why, advice=_AS_ROOT)
+        not_seen.append(model.NotSeen(what=model.NO_PROCESSES, why=why, advice=advice))
+    versions = ask_each(host.helpers, lambda found: version_of(found[1]))
+    for number, (one, helper) in enumerate(host.helpers):
+        yield model.Helper(
+            socket=one.path,
+            pid=helper.pid,
+            kind="qemu-pr" if helper.is_of_this_package else "QEMU",
+            version=versions.get(number),
+        )
+    for one in host.sockets:
+        if one.helper:
+            continue
+        if one.contact.number in (errno.EACCES, errno.EPERM) or (one.answers and not one.peer):
+            why = f"cannot connect: {one.contact.error}" if one.contact.error else "root may know"
+            what = f"who answers on {one.path}"
+            not_seen.append(model.NotSeen(what=what, why=why, advice=_AS_ROOT))
+            yield model.Helper(socket=one.path, pid=None, kind=None, version=None)
