@@ -30,6 +30,10 @@ file may hold several reports, one behind the other. It looks at no disk and at 
 """
 
 _EPILOG = """\
+Example:
+
+    qemu-pr fleet --html fleet.html reports/
+
 Each row of the matrix is a disk, by its VPD 83 name, and each column a host. A cell says what the
 host is to the disk: "holds" or "registered" with how many of its paths are registered, "sees" if
 none is, "FENCED" if its guests may not write; then its guests. "-" does not see it, "?" is not

@@ -33,6 +33,10 @@ nothing: disks are sent PERSISTENT RESERVE IN only. Without DISK they are all SC
 """
 
 _EPILOG = f"""\
+Example:
+
+    qemu-pr report /dev/mapper/mpatha
+
 A disk that does not answer within {LIMIT:g} seconds is reported as one that hangs, and holds up no
 other.
 
