@@ -68,14 +68,10 @@ def build_parser() -> argparse.ArgumentParser:
     option("-u --user USER", "become this user, by name or number", type=_user_id)
     option("-g --group GROUP", "become this group, by name or number", type=_group_id)
     option("-q --quiet", "log nothing but why it could not start", action="store_true")
-    text = "log connections, too; twice: every command"
-    option("-v --verbose", text, action="count", default=0)
+    option("-v --verbose", "log connections, too; twice: every command", action="count", default=0)
     text = "take connections of this user only, by name or number; once for each user"
     option("--allow-user USER", text, action="append", type=_user_id)
-    text = (
-        "write a line for each PERSISTENT RESERVE OUT to the end of this file;"
-        " '-': to standard error"
-    )
+    text = "append a line for each PERSISTENT RESERVE OUT to this file; '-': to standard error"
     option("--audit FILE", text, type=_path_or_hyphen)
     text = "with --audit: how to write it (default: text)"
     option("--audit-format", text, choices=("text", "json"))
@@ -92,15 +88,11 @@ def build_parser() -> argparse.ArgumentParser:
     option("--request-timeout SECONDS", text, type=duration, default=30.0)
     text = "treat multipath maps like other disks: reserve on one path of several"
     option("--no-multipath", text, action="store_true")
-    text = (
-        "answer commands on regular files as a simulated disk;"
-        " its reservations are kept in the file STATE"
-    )
+    text = "answer commands on regular files as a simulated disk, with its reservations in STATE"
     option("--simulate STATE", text, type=os.path.abspath)
     text = "with --simulate: this host's name, naa.<16 hex digits> or iqn.<...>"
     option("--initiator NAME", text)
-    text = "with --simulate: disks that do not keep to SPC-4, in a way that has this name"
-    option("--quirk NAME", text)
+    option("--quirk NAME", "with --simulate: disks with this oddity, against SPC-4")
     return parser
 
 
