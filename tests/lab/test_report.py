@@ -21,7 +21,7 @@ WRITE_EXCLUSIVE = 1
 
 @pytest.fixture(scope="module")
 def the_map(output: Path) -> Iterator[Map]:
-    paths = create_disk("report", hosts=2, first=61).hosts
+    paths = create_disk("report", hosts=2, first=91).hosts
     with multipath_map(paths, output / "multipathd-report.log") as found:
         found.configure(defaults="reservation_key file")
         yield found

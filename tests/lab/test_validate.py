@@ -146,8 +146,8 @@ def test_a_mounted_disk_and_a_partition_are_refused(hosts: list[Host], tmp_path:
 
 @pytest.fixture
 def without_reservations() -> Iterator[SharedDisk]:
-    disk = create_disk("plain", hosts=1, first=301)
-    attribute = CONFIGFS / "core/fileio_0/plain/attrib/emulate_pr"
+    disk = create_disk("unreserved", hosts=1, first=301)
+    attribute = CONFIGFS / "core/fileio_0/unreserved/attrib/emulate_pr"
     attribute.write_text("0")
     yield disk
     disk.remove()

@@ -27,7 +27,7 @@ OF_MAPS = {
 
 @pytest.fixture(scope="module")
 def disk_hosts() -> list[Host]:
-    return create_disk("certified", hosts=3, first=41).hosts
+    return create_disk("certified", hosts=3, first=81).hosts
 
 
 @pytest.fixture(scope="module")
