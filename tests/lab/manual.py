@@ -7,7 +7,7 @@ from pathlib import Path
 
 HTML = Path(__file__).resolve().parents[2] / "build/html"
 # Only these parts of a page are parsed: in an emulated machine that saves many seconds.
-BLOCK = re.compile(r'(?:<div class="[^"]*">\s*)*<pre.*?</pre>', re.DOTALL)
+BLOCK = re.compile(r"(?:<div [^>]*>\s*)*<pre.*?</pre>", re.DOTALL)
 # A command line goes on in the next line as long as lines end with a backslash. In Python's output
 # and in transcripts it stands among other text.
 COMMAND_LINE = re.compile(r"^qemu-system-\S+ \\\n(?:.*\\\n)*.*$", re.MULTILINE)
