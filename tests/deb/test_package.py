@@ -11,7 +11,7 @@ from machine import CACHE, Machine
 from qemu_pr.sphinx_ext.transcript import matches, normal, parse
 
 TUTORIAL = "usr/share/doc/qemu-pr/html/tutorial.html"
-CONSOLE = re.compile(r'<div class="highlight-console[^>]*>.*?<pre>(.*?)</pre>', re.DOTALL)
+CONSOLE = re.compile(r'<div [^>]*class="highlight-console[^>]*>.*?<pre>(.*?)</pre>', re.DOTALL)
 PAGES = {"qemu-pr": "qemu-pr.1", "qemu-pr-helper": "qemu-pr-helper.8qemu-pr"}
 
 
