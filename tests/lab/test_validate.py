@@ -1,32 +1,27 @@
-"""`qemu-pr validate` on disks of LIO: two paths, a helper, another host's sg_persist, a guest."""
+"""`qemu-pr validate` on disks of LIO: two paths, a helper, another host's sg_persist."""
 
-import json
 import struct
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from certificate import (
-    DEVIATIONS,
-    HANGS,
     SKIP,
+    assert_conforms,
     certify,
     keep,
     keys_of,
     named,
     refusal,
-    verdicts,
 )
-from guest import boot
 from in_process import qemu_pr
 from lab_helper import Helper
 from manual import transcripts
 from target import CONFIGFS, Host, SharedDisk, create_disk
 from transcript import assert_true, first_line, shell
-from waiting import PATIENCE, wait_for
+from waiting import wait_for
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -34,20 +29,6 @@ PROJECT = Path(__file__).resolve().parents[2]
 @pytest.fixture(autouse=True)
 def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "records"))
-
-
-def assert_conforms(certificate: dict, left_out: set[str]) -> None:
-    """Assert that a disk conforms, but for the deviations of LIO that are known."""
-    deviating = named(certificate, "deviates")
-    assert deviating.keys() == DEVIATIONS, deviating
-    assert all(one["slight"] for one in certificate["checks"] if one["outcome"] == "deviates")
-    assert named(certificate, "left out").keys() == left_out | {*HANGS}
-    assert certificate["exit_status"] == 1
-    assert verdicts(certificate) == {
-        "windows": "works but",
-        "pacemaker": "not shown",  # it fences with PREEMPT AND ABORT
-        "live-migration": "works",
-    }
 
 
 def test_a_disk_by_two_paths_conforms(hosts: list[Host], output: Path) -> None:
@@ -178,43 +159,3 @@ def test_what_the_manual_shows_of_a_disk_with_two_paths_is_true(
 ) -> None:
     with shell(tmp_path) as run:
         assert_true(transcript, run)
-
-
-@contextmanager
-def _archive(directory: Path) -> Iterator[Path]:
-    checkout = directory / "checkout"
-    checkout.mkdir()
-    subprocess.run(["cp", "-r", PROJECT / "Makefile", PROJECT / "src", checkout], check=True)
-    subprocess.run(["make", "-C", checkout, "zipapp", "PYTHON=/usr/bin/python3"], check=True)
-    yield checkout / "build/qemu-pr.pyz"
-
-
-def test_a_guest_certifies_the_whole_chain_with_one_file(
-    helper: Helper, hosts: list[Host], initramfs: Path, output: Path, tmp_path: Path
-) -> None:
-    disks = [hosts[1].disk, hosts[2].disk]
-    command_line = qemu_pr("command-line", "--socket", helper.socket, *disks).stdout
-    command_line = (
-        f"{command_line.strip()} -m 768 -virtfs"
-        " local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap"
-    )
-    directory = output / "guest-validate"
-    directory.mkdir()
-    with _archive(tmp_path) as archive, boot(command_line, initramfs, directory) as guest:
-        wait_for(lambda: guest.run("test -b /dev/sda -a -b /dev/sdb").status == 0, "the disks")
-        chroot = (
-            "mkdir /host && mount -t 9p -o trans=virtio,version=9p2000.L,ro,msize=512000 host /host"
-            " && for at in dev proc sys; do mount --bind /$at /host/$at; done"
-            f" && mount -t tmpfs tmpfs /host/media && cp /host{archive} /host/media/qemu-pr.pyz"
-            " && chroot /host /usr/bin/env XDG_STATE_HOME=/media /usr/bin/python3"
-        )
-        disks_and_options = f"/dev/sda --peer /dev/sdb --yes --json {' '.join(SKIP)}"
-        copied = guest.run(
-            f"{chroot} /media/qemu-pr.pyz validate {disks_and_options}", seconds=PATIENCE * 4
-        )
-
-    assert copied.output.startswith("{"), copied.output
-    certificate = json.loads(copied.output) | {"exit_status": copied.status}
-    keep(certificate, output / "certificate-guest.json")
-    assert_conforms(certificate, {"every-path"})
-    assert "NO registered" in keys_of(hosts[0].disk)
