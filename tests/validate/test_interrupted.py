@@ -134,12 +134,14 @@ def killed(disk: Path, state: Path, others: Others) -> set[int]:
     """Have a run be killed while a key of it is registered, and give what it left."""
     while True:
         run = started(disk, state)
-        while not others.keys() and os.waitpid(run, os.WNOHANG) == (0, 0):
-            pass
-        os.kill(run, signal.SIGKILL)
-        os.waitpid(run, 0)
-        if others.keys():
-            return others.keys()
+        while not others.keys():
+            if os.waitpid(run, os.WNOHANG) != (0, 0):
+                break  # it was done before a key of it was seen
+        else:
+            os.kill(run, signal.SIGKILL)
+            os.waitpid(run, 0)
+            if left := others.keys():
+                return left
 
 
 def test_what_a_killed_run_left_is_named_and_kept_if_nobody_agrees(disk, state, others):
