@@ -12,6 +12,7 @@ from qemu_pr.devices import Device
 from qemu_pr.logical_unit.rules import ACCESS, ALL_REGISTRANTS, REGISTRANTS_ONLY, Standing
 from qemu_pr.protocol import CDB_SIZE, MAX_DATA_SIZE
 from qemu_pr.record import Record
+from qemu_pr.scsi import sense_codes
 from qemu_pr.scsi.commands import InServiceAction, PersistentReserveIn, ReservationType
 from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.scsi.parameter_data import (
@@ -61,7 +62,7 @@ class CommandError(Exception):
     @property
     def sense(self) -> Sense | None:
         """The sense data, if it came with some that can be read."""
-        return _sense(self.completion)
+        return sense_codes.sense_of(self.completion)
 
 
 class KnownAccess(Record):
@@ -192,7 +193,7 @@ class _Disk:
             completion = self.device.execute(self.fd, command.encode().ljust(CDB_SIZE, b"\0"), b"")
             if completion.status == Status.GOOD:
                 break
-            sense = _sense(completion)
+            sense = sense_codes.sense_of(completion)
             if (
                 sense is None
                 or sense.key != SenseKey.UNIT_ATTENTION
@@ -347,15 +348,6 @@ def _decode_reservation(data: bytes) -> ReadReservation:
     return answer
 
 
-def _sense(completion: Completion) -> Sense | None:
-    if completion.status != Status.CHECK_CONDITION:
-        return None
-    try:
-        return Sense.decode(completion.sense)
-    except MalformedError:
-        return None
-
-
 def _outcome(completion: Completion) -> str:
-    sense = _sense(completion)
+    sense = sense_codes.sense_of(completion)
     return f"sense {sense}" if sense else f"status {completion.status:#04x}"

@@ -7,8 +7,10 @@ scripts written for sg_persist stay right. Releases before it know 12, 13 and 19
 """
 
 from qemu_pr.record import Record
+from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.scsi.sense import Sense
 from qemu_pr.scsi.sense_keys import SenseKey
+from qemu_pr.scsi.status import Completion, Status
 
 OTHER = 98
 """The exit status of sense data that has none of its own."""
@@ -194,6 +196,16 @@ CODES = (
 """The additional sense codes that a reservation command meets, with the sense key of each."""
 
 _BY_CODE = {(code.asc, code.ascq): code for code in CODES}
+
+
+def sense_of(completion: Completion) -> Sense | None:
+    """Give the sense data of a completion; None if there is none that can be read."""
+    if completion.status != Status.CHECK_CONDITION:
+        return None
+    try:
+        return Sense.decode(completion.sense)
+    except MalformedError:
+        return None
 
 
 def name_of(sense: Sense) -> str:

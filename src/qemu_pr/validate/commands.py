@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from qemu_pr.protocol import MAX_DATA_SIZE
+from qemu_pr.reservation_status import action_name
 from qemu_pr.scsi.commands import (
     InServiceAction,
     OutServiceAction,
@@ -52,11 +53,9 @@ def read_keys(way: Way) -> tuple[int, ...]:
     Raises:
         LostError: The disk does not tell.
     """
-    answer = patiently(lambda: way.send(*_reserve_in(InServiceAction.READ_KEYS)))
-    if answer.status != Status.GOOD:
-        raise LostError(f"{way.name}: READ KEYS: {outcome(answer)}")
+    data = _told(way, InServiceAction.READ_KEYS)
     try:
-        return ReadKeys.decode(answer.data).keys
+        return ReadKeys.decode(data).keys
     except MalformedError as error:
         raise LostError(f"{way.name}: READ KEYS: the answer makes no sense: {error}") from None
 
@@ -67,18 +66,17 @@ def read_reservation(way: Way) -> Reservation | None:
     Raises:
         LostError: The disk does not tell.
     """
-    answer = patiently(lambda: way.send(*_reserve_in(InServiceAction.READ_RESERVATION)))
-    if answer.status != Status.GOOD:
-        raise LostError(f"{way.name}: READ RESERVATION: {outcome(answer)}")
+    data = _told(way, InServiceAction.READ_RESERVATION)
     try:
-        return ReadReservation.decode(answer.data).reservation
+        return ReadReservation.decode(data).reservation
     except MalformedError as error:
         raise LostError(f"{way.name}: READ RESERVATION: {error}") from None
 
 
 def ask(way: Way, action: InServiceAction) -> Completion:
     """Send PERSISTENT RESERVE IN, and pass unit attentions over."""
-    return patiently(lambda: way.send(*_reserve_in(action)))
+    cdb = PersistentReserveIn(action, MAX_DATA_SIZE).encode()
+    return patiently(lambda: way.send(cdb, b"", MAX_DATA_SIZE))
 
 
 def reserve_out(
@@ -96,5 +94,8 @@ def reserve_out(
     return patiently(lambda: way.send(cdb, data))
 
 
-def _reserve_in(action: InServiceAction) -> tuple[bytes, bytes, int]:
-    return PersistentReserveIn(action, MAX_DATA_SIZE).encode(), b"", MAX_DATA_SIZE
+def _told(way: Way, action: InServiceAction) -> bytes:
+    answer = ask(way, action)
+    if answer.status != Status.GOOD:
+        raise LostError(f"{way.name}: {action_name(action)}: {outcome(answer)}")
+    return answer.data

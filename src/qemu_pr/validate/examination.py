@@ -9,12 +9,13 @@ from qemu_pr.scsi import transport_ids
 from qemu_pr.scsi.commands import InServiceAction, OutServiceAction, ReservationType
 from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.scsi.parameter_data import ReadFullStatus, ReadKeys, ReportCapabilities
+from qemu_pr.scsi.sense_codes import sense_of
 from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.status import GOOD, Completion, Status
 from qemu_pr.validate.check import Check, Outcome, Played, Result
 from qemu_pr.validate.cleaning import clean
 from qemu_pr.validate.commands import ask, patiently, read_keys, reserve_out
-from qemu_pr.validate.judging import Deviation, Ports, judge, outcome, sense_of
+from qemu_pr.validate.judging import Deviation, Ports, judge, outcome
 from qemu_pr.validate.keys import Keys
 from qemu_pr.validate.medium import Medium, carried_out, find_medium
 from qemu_pr.validate.oracle import Oracle

@@ -18,7 +18,6 @@ from qemu_pr.scsi.parameter_data import (
     ReadReservation,
     ReportCapabilities,
 )
-from qemu_pr.scsi.sense import Sense
 from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.status import Completion, Status
 from qemu_pr.validate.keys import Keys
@@ -63,25 +62,15 @@ class Ports:
         return by_initiator.pop() if len(by_initiator) == 1 else str(nexus.initiator)
 
 
-def sense_of(completion: Completion) -> Sense | None:
-    """Give the sense data of a completion; None if there is none that can be read."""
-    if completion.status != Status.CHECK_CONDITION:
-        return None
-    try:
-        return Sense.decode(completion.sense)
-    except MalformedError:
-        return None
-
-
 def is_attention(completion: Completion) -> bool:
     """Tell whether a completion reports a unit attention condition."""
-    sense = sense_of(completion)
+    sense = sense_codes.sense_of(completion)
     return sense is not None and sense.key == SenseKey.UNIT_ATTENTION
 
 
 def outcome(completion: Completion) -> str:
     """Say how a command ended, in words."""
-    sense = sense_of(completion)
+    sense = sense_codes.sense_of(completion)
     return sense_codes.in_words(sense) if sense else status_name(completion.status)
 
 
@@ -117,7 +106,7 @@ def judge(
 def _same(right: Completion, got: Completion) -> bool:
     if right.status != got.status:
         return False
-    wanted, told = sense_of(right), sense_of(got)
+    wanted, told = sense_codes.sense_of(right), sense_codes.sense_of(got)
     if wanted is None or told is None:
         return wanted is told
     if wanted.key != told.key:

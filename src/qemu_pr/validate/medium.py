@@ -10,10 +10,11 @@ proves nothing if it does not: Linux' target lets it through under the write exc
 
 from dataclasses import dataclass
 
+from qemu_pr.scsi.sense_codes import sense_of
 from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.status import GOOD, Completion, Status
 from qemu_pr.validate.commands import patiently
-from qemu_pr.validate.judging import outcome, sense_of
+from qemu_pr.validate.judging import outcome
 from qemu_pr.validate.ways import NotPossibleError, Way
 
 _READ_CAPACITY_10 = bytes((0x25, *bytes(9)))

@@ -12,9 +12,10 @@ from qemu_pr.lint.block_devices import OF_THIS_HOST
 from qemu_pr.multipath_conf.wwids import map_wwid
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.commands import InServiceAction
+from qemu_pr.scsi.sense_codes import sense_of
 from qemu_pr.scsi.status import Completion, Status
 from qemu_pr.validate.commands import ask, patiently
-from qemu_pr.validate.judging import outcome, sense_of
+from qemu_pr.validate.judging import outcome
 from qemu_pr.validate.ways import CommandWay, NotPossibleError, Way
 
 _SG_GET_VERSION_NUM = 0x2282
