@@ -5,16 +5,13 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver import ChromeOptions, ChromeService
 from selenium.webdriver.common.by import By
 
+from chromium import DESKTOP, PHONE, chromium, show
 from qemu_pr.cli.qemu_pr import main
-from requirements import require
 from written_reports import disk, registration, report, status, texts
 
 pytestmark = pytest.mark.timeout(300)  # a browser takes its time
-
-PHONE, DESKTOP = (390, 844), (1280, 1024)
 
 
 @pytest.fixture(scope="module")
@@ -39,28 +36,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser(page: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = ChromeOptions()
-    options.binary_location = require("chromium", package="chromium")
-    for argument in [
-        "headless=new",
-        "no-sandbox",  # it takes rights that containers do not give; the page is our own
-        "disable-dev-shm-usage",
-        "host-resolver-rules=MAP * ~NOTFOUND",  # offline
-        f"user-data-dir={tmp_path_factory.mktemp('profile')}",
-    ]:
-        options.add_argument(f"--{argument}")
-    driver = ChromeService(require("chromedriver", package="chromium-driver"))
-    with webdriver.Chrome(options, driver) as browser:
+    with chromium(tmp_path_factory.mktemp("profile")) as browser:
         browser.get(page.as_uri())
         yield browser
-
-
-def show(browser: webdriver.Chrome, size: tuple[int, int], theme: str) -> None:
-    width, height = size
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    wanted = {"name": "prefers-color-scheme", "value": theme}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [wanted]})
 
 
 def disks_shown(browser: webdriver.Chrome) -> list[str]:
