@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -18,6 +18,7 @@ import pytest
 
 from rendered_manual import render
 from requirements import REQUIRE_ALL
+from temporary_folder import temporary_folder
 
 TO_INSTALL = re.compile(r"apt-get install (.+)")
 
@@ -69,3 +70,9 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if not done.exists():
             done.write_text(str(render(shared / "manual")))
     return Path(done.read_text())
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with temporary_folder() as path:
+        yield path

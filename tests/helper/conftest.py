@@ -1,34 +1,15 @@
 """Helpers to test: ours, and where a test says so, QEMU's beside it."""
 
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from helper_process import C_HELPER, PYTHON_HELPER, started
 from requirements import require
-
-
-@contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """A folder whose path is short enough for a socket in it, and that others may enter."""
-    path = Path(tempfile.mkdtemp(prefix="pr", dir="/tmp"))
-    path.chmod(0o755)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path)
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with temporary_folder() as path:
-        yield path
+from temporary_folder import temporary_folder
 
 
 @pytest.fixture
