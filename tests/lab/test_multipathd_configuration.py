@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from multipath_keys import Keys, keys
 from multipathd import CONFIGURATION, prepare
 from qemu_pr.multipath_conf.configuration import Configuration, File
 from waiting import wait_for
 
 REAL = Path(__file__).parents[1] / "multipath_conf/real"
 NO_DISK = '\nblacklist {\n    devnode ".*"\n}\n'  # the disks here belong to other tests
-
-Keys = dict[str | None, str]
 
 
 @contextmanager
@@ -44,16 +43,9 @@ def show_config() -> str:
     return said if said.startswith("defaults {") else ""
 
 
-def keys(name: str, text: str) -> Keys:
-    """The keys of a configuration, by WWID, and the default by None."""
-    configuration = Configuration.of([File.parse(name, text)])
-    found: Keys = {
-        entry.wwid: str(entry.setting.key) if entry.setting else ""
-        for entry in configuration.entries.values()
-    }
-    if configuration.default:
-        found[None] = str(configuration.default.key)
-    return found
+def read(name: str, text: str) -> Keys:
+    """The keys of a configuration as we read it."""
+    return keys(Configuration.of([File.parse(name, text)]))
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in REAL.iterdir()))
@@ -63,4 +55,4 @@ def test_multipathd_shows_the_keys_that_we_read(name: str, output: Path) -> None
     with multipathd(text, output / "multipathd-configurations.log"):
         shown = wait_for(show_config, lambda: f"multipathd to show {name}: {answer()}")
 
-    assert keys("multipathd show config", shown) == keys(name, text)
+    assert read("multipathd show config", shown) == read(name, text)

@@ -6,8 +6,6 @@ other tests, so it runs apart.
 
 import json
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from certificate import SKIP, assert_conforms, keep, keys_of
@@ -20,13 +18,12 @@ from waiting import PATIENCE, wait_for
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-@contextmanager
-def _archive(directory: Path) -> Iterator[Path]:
+def make_archive(directory: Path) -> Path:
     checkout = directory / "checkout"
     checkout.mkdir()
     subprocess.run(["cp", "-r", PROJECT / "Makefile", PROJECT / "src", checkout], check=True)
     subprocess.run(["make", "-C", checkout, "zipapp", "PYTHON=/usr/bin/python3"], check=True)
-    yield checkout / "build/qemu-pr.pyz"
+    return checkout / "build/qemu-pr.pyz"
 
 
 def test_a_guest_certifies_the_whole_chain_with_one_file(
@@ -40,7 +37,8 @@ def test_a_guest_certifies_the_whole_chain_with_one_file(
     )
     directory = output / "guest-validate"
     directory.mkdir()
-    with _archive(tmp_path) as archive, boot(command_line, initramfs, directory) as guest:
+    archive = make_archive(tmp_path)
+    with boot(command_line, initramfs, directory) as guest:
         wait_for(lambda: guest.run("test -b /dev/sda -a -b /dev/sdb").status == 0, "the disks")
         chroot = (
             "mkdir /host && mount -t 9p -o trans=virtio,version=9p2000.L,ro,msize=512000 host /host"

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 
 from multipath_conf_strategies import CONFUSED_TEXTS
 from multipath_host import Host, multipath_t
+from multipath_keys import Keys, keys
 from qemu_pr.multipath_conf.check import Surroundings, check
 from qemu_pr.multipath_conf.configuration import Configuration, File
 from qemu_pr.multipath_conf.errors import MultipathConfError
@@ -19,8 +20,6 @@ from qemu_pr.multipath_conf.reservation_key import ReservationKey
 
 REAL = Path(__file__).parent / "real"
 REFUSED = "multipath refuses the file"
-
-Keys = dict[str | None, str]
 
 
 def read_by_multipath(text: str, drop_ins: dict[str, str] | None = None) -> Keys | str:
@@ -42,16 +41,6 @@ def read_by_us(text: str, drop_ins: dict[str, str] | None = None) -> Keys | str:
         return REFUSED
     more = [File.parse(name, drop_in) for name, drop_in in sorted((drop_ins or {}).items())]
     return keys(Configuration.of([file, *more]))
-
-
-def keys(configuration: Configuration) -> Keys:
-    found: Keys = {
-        entry.wwid: str(entry.setting.key) if entry.setting else ""
-        for entry in configuration.entries.values()
-    }
-    if configuration.default:
-        found[None] = str(configuration.default.key)
-    return found
 
 
 def values(section: Section) -> list[str]:
