@@ -55,7 +55,6 @@ commands = st.one_of(
             ("-c",),
             ("-s",),
             ("-sHH",),
-            ("-k", "-l", "8", "-HHH"),
             ("-o", "-M", "-K1", "-S2", "-T5", "-X", "sas,6001405000000001"),
             ("-o", "-M", "-K1", "-S2", "-T5", "-U", "-X", HOST_B),
             ("-o", "-G", "-S1", "-X", "sas,6001405000000009"),
@@ -112,6 +111,21 @@ def test_a_reservation_from_beginning_to_end(sg_persist: SgPersist, hosts: Hosts
 
     assert ours == theirs
     assert [outcome.status for outcome in ours] == [status for _, _, status in steps]
+
+
+def test_an_answer_that_is_cut_is_the_same_as_far_as_it_arrived(
+    sg_persist: SgPersist, hosts: Hosts
+) -> None:
+    socket, disk = hosts.sockets[0], hosts.disk()
+    run_ours(socket, "-o", "-G", "-S", "1", disk)
+
+    theirs = sg_persist.run(socket, "-k", "-l", "8", "-HHH", disk)
+    ours = run_ours(socket, "-k", "-l", "8", "-HHH", disk)
+
+    # Behind these eight bytes sg_persist prints what was in its memory.
+    arrived = len("00 00 00 01 00 00 00 08")
+    assert ours.stdout[:arrived] == theirs.stdout[:arrived] == b"00 00 00 01 00 00 00 08"
+    assert ours.status == theirs.status == 0
 
 
 def test_programs_take_turns_on_one_disk(sg_persist: SgPersist, hosts: Hosts) -> None:
