@@ -99,10 +99,12 @@ class Map:
 
 
 def prepare() -> None:
-    """Have what multipathd needs: its directory, the kernel's part and udev."""
+    """Have what multipathd needs: its directory, the kernel's part and udev, once."""
     Path("/etc/multipath").mkdir(exist_ok=True)
     _run("modprobe", "dm-multipath")
-    _run("/lib/systemd/systemd-udevd", "--daemon")
+    # It does not refuse to run twice: then two take each event, and wait for each other's locks.
+    if _done("udevadm", "control", "--ping").returncode:
+        _run("/lib/systemd/systemd-udevd", "--daemon")
 
 
 @contextmanager
@@ -130,8 +132,12 @@ def multipath_map(paths: list[Host], log: Path) -> Iterator[Map]:
 
 
 def _run(*command: str) -> str:
-    environment = os.environ | {"SYSTEMD_IGNORE_CHROOT": "1"}  # udevadm does nothing in one
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = _done(*command)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
     return done.stdout
+
+
+def _done(*command: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"SYSTEMD_IGNORE_CHROOT": "1"}  # udevadm does nothing in one
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
