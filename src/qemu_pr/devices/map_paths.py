@@ -62,18 +62,26 @@ def look(device: int) -> tuple[Path, ...]:
     return tuple(_look_at(node) for node in nodes(device))
 
 
+def inodes(device: int) -> tuple[tuple[str, int], ...]:
+    """Tell a map's paths from others of the same names, without a command to them."""
+    return tuple((node, _inode(node)) for node in nodes(device))
+
+
 def answers(node: str) -> bool:
     """Tell whether a path reaches the disk."""
     return _look_at(node).is_usable
 
 
 def _look_at(node: str) -> Path:
-    try:
-        inode = os.stat(f"/sys/class/block/{os.path.basename(node)}").st_ino
-    except OSError:  # it is being deleted
-        inode = 0
     answer = next((answer for _, answer in on_each([node], _READ_KEYS)), FAILED)
-    return Path(node, inode, Completion(answer.status, answer.sense))
+    return Path(node, _inode(node), Completion(answer.status, answer.sense))
+
+
+def _inode(node: str) -> int:
+    try:
+        return os.stat(f"/sys/class/block/{os.path.basename(node)}").st_ino
+    except OSError:  # it is being deleted
+        return 0
 
 
 def on_each(

@@ -93,6 +93,11 @@ class Library:
         """Whether multipath.conf or its drop-ins changed since they were read."""
         return self._configuration != _configuration()
 
+    def forget_paths(self) -> None:
+        """Let go of the paths: the library has them open, which keeps their names in use."""
+        self._library.mpath_persistent_reserve_free_vecs()
+        self._paths = None
+
     def persistent_reserve_out(
         self, fd: int, command: PersistentReserveOut, parameter_list: bytes, paths: object
     ) -> Completion:
@@ -110,7 +115,7 @@ class Library:
             DeviceError: It found no path.
         """
         if paths != self._paths:
-            self._library.mpath_persistent_reserve_free_vecs()
+            self.forget_paths()
         self._paths = paths
         code = self._library.mpath_persistent_reserve_init_vecs(_VERBOSITY) or self._out(
             fd,
