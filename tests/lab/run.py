@@ -48,7 +48,7 @@ TARGET_MODULE = "kernel/drivers/target/loopback/tcm_loop.ko*"
 # What keeps the machine with the maps busy as long as the other one.
 WITH_MAPS = {"test_doctor_maps.py", "test_libvirt.py", "test_multipath.py", "test_units.py"}
 # These only measure: make lab LAB=tests/lab/test_latency.py
-APART = {"test_latency.py"}
+APART = {"test_latency.py", "test_map_latency.py"}
 
 # A machine that does other work too takes five times as long: see waiting.py. Only what hangs for
 # good meets this limit.
