@@ -62,11 +62,6 @@ def look(device: int) -> tuple[Path, ...]:
     return tuple(_look_at(node) for node in nodes(device))
 
 
-def inodes(device: int) -> tuple[tuple[str, int], ...]:
-    """Tell a map's paths from others of the same names, without a command to them."""
-    return tuple((node, _inode(node)) for node in nodes(device))
-
-
 def answers(node: str) -> bool:
     """Tell whether a path reaches the disk."""
     return _look_at(node).is_usable

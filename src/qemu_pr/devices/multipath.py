@@ -78,7 +78,6 @@ class MultipathMap(IsolatedDevice):
     def __init__(self) -> None:
         self._open_counts: dict[int, int] = {}  # in the forking process
         self._device = 0  # in a map's process
-        self._in_library: tuple[tuple[str, int], ...] = ()  # paths that the library has open
         self._lost: set[str] = set()  # paths that did not answer while something changed
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
@@ -101,23 +100,19 @@ class MultipathMap(IsolatedDevice):
             raise OutdatedError
         device = _Map(library, fd)
         self._device = device.device
-        self._in_library = tuple((path.node, path.inode) for path in device.paths)
         self._lost.update(path.node for path in device.paths if not path.is_usable)
-        return _CARRY_OUT[command.service_action](device, command, data_out)
+        try:
+            return _CARRY_OUT[command.service_action](device, command, data_out)
+        finally:
+            library.forget_paths()  # a path that is deleted and found again keeps its name then
 
     def look_after(self) -> bool:
-        """Register paths that are back, and let go of those that are gone.
-
-        multipathd registers them, too, unless they were away only shortly.
-        """
-        if self._in_library and self._in_library != _inodes(self._device):
-            mpathpersist.load().forget_paths()
-            self._in_library = ()
+        """Register paths that are back; multipathd does, unless they were away only shortly."""
         back = [path for path in sorted(self._lost) if map_paths.answers(path)]
         if back:
             register_paths(self._device, back)
         self._lost.difference_update(back)
-        return bool(self._lost or self._in_library)
+        return bool(self._lost)
 
     def has_lost_a_user(self, device: int) -> bool:
         """Tell whether somebody closed a map since the last call."""
@@ -396,13 +391,6 @@ def _on_each(
     paths: Iterable[str], command: PersistentReserveOut, data_out: bytes
 ) -> Iterable[tuple[str, Completion]]:
     return map_paths.on_each(paths, _encode(command), data_out)
-
-
-def _inodes(device: int) -> tuple[tuple[str, int], ...]:
-    try:
-        return map_paths.inodes(device)
-    except OSError:  # the map is gone
-        return ()
 
 
 def _encode(command: PersistentReserveIn | PersistentReserveOut) -> bytes:
