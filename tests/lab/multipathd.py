@@ -3,7 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -127,12 +127,21 @@ class Map:
 
     @contextmanager
     def path_deleted(self, number: int) -> Iterator[None]:
-        """Delete a path until the end of a `with`, and have the kernel find it again."""
-        device = Path("/sys/block", Path(self.paths[number].disk).name, "device").resolve()
+        """Delete a path until the end of a `with`, and have the kernel find it again.
+
+        While somebody has the old one open, the kernel finds it under another name; multipath.conf
+        allows this one only.
+        """
+        disk = self.paths[number].disk
+        device = Path("/sys/block", Path(disk).name, "device").resolve()
         host = next(part for part in device.parts if part.startswith("host"))
         (device / "delete").write_text("1")
         self.wait_for_states(*self._states_with(number, ""))
         yield
+        wait_for(
+            lambda: not _who_has_deleted(disk),
+            lambda: f"the deleted {disk} to be closed: {_who_has_deleted(disk)}",
+        )
         Path("/sys/class/scsi_host", host, "scan").write_text("- - -\n")
         self.wait_for_states(*self._states_with(number, "active"))
 
@@ -175,6 +184,17 @@ def multipath_map(paths: list[Host], log: Path, beside: Sequence[Host] = ()) -> 
             subprocess.run(["dmsetup", "remove_all", "--force"])
         else:
             subprocess.Popen(["dmsetup", "remove", "--force", ALIAS])
+
+
+def _who_has_deleted(node: str) -> list[str]:
+    """List the processes that have a node open that is deleted, each by its name and ID."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # closed meanwhile
+            if os.readlink(link) == f"{node} (deleted)":
+                process = link.parents[1]
+                found.add(f"{(process / 'comm').read_text().strip()} {process.name}")
+    return sorted(found)
 
 
 def _run(*command: str) -> str:
