@@ -32,8 +32,7 @@ RESULTS = HERE.parent.parent / "build" / "bench.json"
 
 OURS = (str(Path(sys.executable).with_name("qemu-pr-helper")),)
 QEMU_PR = str(Path(sys.executable).with_name("qemu-pr"))
-THEIRS = ("/usr/bin/qemu-pr-helper",)
-BOTH = ((True, OURS), (False, THEIRS))
+THEIRS = "/usr/bin/qemu-pr-helper"
 PYTHON = (sys.executable, "-I", "-c", "pass")
 
 THROUGHPUT, MEDIAN, P99 = "throughput", "latency, median", "latency, 99th percentile"
@@ -62,12 +61,14 @@ class Bench:
         folder: For sockets, programs and disks.
         rounds: How often each value is measured.
         seconds: How long commands are sent each time.
+        theirs: QEMU's helper.
     """
 
-    def __init__(self, folder: Path, rounds: int, seconds: float) -> None:
+    def __init__(self, folder: Path, rounds: int, seconds: float, theirs: str) -> None:
         self.folder = folder
         self.rounds = rounds
         self.seconds = seconds
+        self.theirs = (theirs,)
         self.load = _compiled("load.c", folder / "load")
         self.slow = _compiled("slow_sg_io.c", folder / "slow_sg_io.so", "-shared", "-fPIC", "-ldl")
         self.disk = _disk()
@@ -78,7 +79,7 @@ class Bench:
         """Run both helpers; tells of each whether it is ours."""
         with (
             MeasuredHelper(OURS, self.folder, self.load, environment) as ours,
-            MeasuredHelper(THEIRS, self.folder, self.load, environment) as theirs,
+            MeasuredHelper(self.theirs, self.folder, self.load, environment) as theirs,
         ):
             yield [(True, ours), (False, theirs)]
 
@@ -142,7 +143,7 @@ def memory(bench: Bench) -> list[Row]:
     allowed = Row(
         f"{IDLE} idle connections, above the start", "MB", 1.0, other="allowed", theirs=[25]
     )
-    for is_ours, command in bench.in_turn(BOTH):
+    for is_ours, command in bench.in_turn(((True, OURS), (False, bench.theirs))):
         with MeasuredHelper(command, bench.folder, bench.load) as helper:
             helper.run(0, (1, bench.disk))  # a helper that has answered has started
             first = helper.resident
@@ -159,7 +160,7 @@ def start(bench: Bench) -> list[Row]:
     compileall.compile_dir(os.path.dirname(qemu_pr.__file__), quiet=1)  # as in a package
     helpers = Row("from exec to the first answer", "ms")
     python = Row("the same, to a bare Python's whole life", "ms", 4.0, other="python3 -I -c pass")
-    for command in bench.in_turn((OURS, THEIRS, PYTHON) * 3):
+    for command in bench.in_turn((OURS, bench.theirs, PYTHON) * 3):
         if command == PYTHON:
             python.add(is_ours=False, value=1e3 * seconds_of(PYTHON))
         else:
@@ -249,10 +250,10 @@ def _tell(progress: str) -> None:
         print(f"\r\033[Kbench: {progress}", end="", file=sys.stderr, flush=True)
 
 
-def _missing() -> str:
+def _missing(theirs: str) -> str:
     """Why the helpers cannot be measured here; empty if they can."""
-    if not shutil.which(THEIRS[0]):
-        return f"{THEIRS[0]} is not installed: apt-get install qemu-system-common"
+    if not shutil.which(theirs):
+        return f"{theirs} is not installed: apt-get install qemu-system-common"
     if not shutil.which("gcc"):
         return "gcc is not installed: apt-get install gcc libc6-dev"
     if os.geteuid() != 0:
@@ -269,13 +270,19 @@ def main() -> int:
     parser.add_argument(
         "--only", metavar="PART", nargs="+", help="some parts: %(choices)s", choices=PARTS
     )
+    parser.add_argument(
+        "--c-helper",
+        default=THEIRS,
+        metavar="PATH",
+        help="QEMU's helper, such as one built with multipath (default: %(default)s)",
+    )
     options = parser.parse_args()
-    if reason := _missing():
+    if reason := _missing(options.c_helper):
         print(f"bench: skipped: {reason}", file=sys.stderr)
         return 0
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="bench", dir="/tmp") as folder:
-        bench = Bench(Path(folder), options.rounds, options.seconds)
+        bench = Bench(Path(folder), options.rounds, options.seconds, options.c_helper)
         for part in options.only or PARTS:
             begin = time.monotonic()
             bench.part = part

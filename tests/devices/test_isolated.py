@@ -1,11 +1,13 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 
-from qemu_pr.devices import DeviceError
+from qemu_pr.devices import DeviceError, isolated_process
 from qemu_pr.devices.isolated import Isolated
+from qemu_pr.devices.isolated_process import IsolatedDevice
 from qemu_pr.scsi.sense import COMMAND_TIMEOUT_DURING_PROCESSING, INVALID_FIELD_IN_CDB
 from qemu_pr.scsi.status import RESERVATION_CONFLICT, Completion, Status
 
@@ -13,14 +15,24 @@ CDB = bytes(range(16))
 GIVEN_UP = Completion.check_condition(COMMAND_TIMEOUT_DURING_PROCESSING)
 
 
-class Repeats:
+class Repeats(IsolatedDevice):
     """Answers with what it was given, and says which process it was."""
 
     def execute(self, _fd, cdb, data_out):
         return Completion(Status.GOOD, data=os.getpid().to_bytes(8, "big") + cdb + data_out)
 
 
-class Does:
+class OnlyOnce(IsolatedDevice):
+    """Carries out one command a process."""
+
+    def execute(self, _fd, _cdb, _data_out):
+        if hasattr(self, "done"):
+            raise isolated_process.OutdatedError
+        self.done = True
+        return Completion(Status.GOOD, data=os.getpid().to_bytes(8, "big"))
+
+
+class Does(IsolatedDevice):
     """Does something that ends the command in its own way."""
 
     def __init__(self, action):
@@ -30,7 +42,7 @@ class Does:
         return self.action()
 
 
-class Breaks:
+class Breaks(IsolatedDevice):
     """Does something bad for a CDB of zeros."""
 
     def __init__(self, action):
@@ -40,7 +52,7 @@ class Breaks:
         return RESERVATION_CONFLICT if any(cdb) else self.action()
 
 
-class Hangs:
+class Hangs(IsolatedDevice):
     """Waits for a byte from the descriptor; like a disk that hangs, no signal ends it but KILL."""
 
     def execute(self, fd, _cdb, _data_out):
@@ -54,6 +66,11 @@ def isolated(device, **options):
 
 def fail(error):
     raise error
+
+
+def wait_until_gone(process):
+    while os.path.exists(f"/proc/{process}"):
+        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -71,13 +88,44 @@ def hanging_disk():
     os.close(writer)
 
 
-def test_every_command_has_a_process_of_its_own(disk):
+def test_every_disk_has_a_process_of_its_own(disk, hanging_disk):
     device = isolated(Repeats())
 
-    first, second = (device.execute(disk, CDB, bytes(8192)).data for _ in range(2))
+    first, again, other = (
+        device.execute(fd, CDB, bytes(8192)).data for fd in (disk, disk, hanging_disk[0])
+    )
 
-    assert first[8:] == second[8:] == CDB + bytes(8192)
-    assert len({first[:8], second[:8], os.getpid().to_bytes(8, "big")}) == 3
+    assert first[8:] == again[8:] == other[8:] == CDB + bytes(8192)
+    assert first[:8] == again[:8]
+    assert len({first[:8], other[:8], os.getpid().to_bytes(8, "big")}) == 3
+
+
+@pytest.mark.parametrize("rest", [0, 60])
+def test_a_process_ends_after_a_rest_and_no_command_is_lost(disk, monkeypatch, rest):
+    monkeypatch.setattr(isolated_process, "REST", rest)
+    device = isolated(Repeats())
+
+    processes = {device.execute(disk, CDB, b"").data[:8] for _ in range(200)}
+
+    assert (len(processes) > 1) == (rest == 0)
+
+
+def test_a_device_that_is_outdated_is_loaded_anew_for_the_same_command(disk):
+    device = isolated(OnlyOnce())
+
+    processes = [device.execute(disk, CDB, b"").data for _ in range(5)]
+
+    assert len(set(processes)) == 5
+
+
+def test_a_process_that_was_killed_while_it_rested_is_replaced(disk):
+    device = isolated(Repeats())
+    first = device.execute(disk, CDB, b"").data[:8]
+
+    os.kill(int.from_bytes(first, "big"), signal.SIGKILL)
+
+    wait_until_gone(int.from_bytes(first, "big"))
+    assert device.execute(disk, CDB, b"").data[:8] != first
 
 
 @pytest.mark.parametrize(

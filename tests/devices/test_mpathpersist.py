@@ -13,6 +13,7 @@ from qemu_pr.scsi.sense import Sense
 from qemu_pr.scsi.status import GOOD, RESERVATION_CONFLICT, Status
 from requirements import unavailable
 
+PATHS = ("/dev/sdb", "/dev/sdc")
 REGISTER = PersistentReserveOut(OutServiceAction.REGISTER, 24)
 
 
@@ -22,16 +23,27 @@ class Returns:
     def __init__(self, code):
         self.code = code
 
-    def mpath_persistent_reserve_out(self, fd, action, scope, kind, parameters, *_options):
+        self.looks = 0
+        setattr(self, "__mpath_persistent_reserve_out", self._out)
+
+    def mpath_persistent_reserve_free_vecs(self):
+        self.looks += 1
+
+    def mpath_persistent_reserve_init_vecs(self, _verbosity):
+        return 0
+
+    def _out(self, fd, action, scope, kind, parameters, *_options):
         self.given = fd, action, scope, kind, parameters.raw
         return self.code
 
 
 @pytest.fixture
 def not_loaded():
-    mpathpersist.load.cache_clear()
+    for cached in (mpathpersist.find, mpathpersist.load):
+        cached.cache_clear()
     yield
-    mpathpersist.load.cache_clear()
+    for cached in (mpathpersist.find, mpathpersist.load):
+        cached.cache_clear()
 
 
 def test_a_library_that_ends_its_process_costs_the_command_only():
@@ -69,7 +81,7 @@ def test_the_library_gets_the_list_and_room_behind_it():
     library = Returns(0)
     command = PersistentReserveOut(OutServiceAction.RESERVE, 24, scope=0, type=5)
 
-    completion = Library(library).persistent_reserve_out(3, command, bytes(range(24)))
+    completion = Library(library).persistent_reserve_out(3, command, bytes(range(24)), PATHS)
 
     assert completion == GOOD
     assert library.given == (3, 1, 0, 5, bytes(range(24)) + bytes(8200))
@@ -98,14 +110,14 @@ def test_the_library_gets_the_list_and_room_behind_it():
 def test_a_return_code_becomes_sense_data(code, action, sense):
     command = PersistentReserveOut(action, 24)
 
-    completion = Library(Returns(code)).persistent_reserve_out(3, command, bytes(24))
+    completion = Library(Returns(code)).persistent_reserve_out(3, command, bytes(24), PATHS)
 
     assert completion.status == Status.CHECK_CONDITION
     assert str(Sense.decode(completion.sense)) == sense
 
 
 def test_a_reservation_conflict_stays_one():
-    completion = Library(Returns(11)).persistent_reserve_out(3, REGISTER, bytes(24))
+    completion = Library(Returns(11)).persistent_reserve_out(3, REGISTER, bytes(24), PATHS)
 
     assert completion == RESERVATION_CONFLICT
 
@@ -116,6 +128,32 @@ def test_a_reservation_conflict_stays_one():
 )
 def test_what_an_operator_can_mend_is_told(code, reason, sense):
     with pytest.raises(DeviceError, match=reason) as caught:
-        Library(Returns(code)).persistent_reserve_out(3, REGISTER, bytes(24))
+        Library(Returns(code)).persistent_reserve_out(3, REGISTER, bytes(24), PATHS)
 
     assert str(Sense.decode(caught.value.completion.sense)) == sense
+
+
+def test_the_library_looks_at_paths_again_only_if_they_changed():
+    library = Returns(0)
+    loaded = Library(library)
+
+    looks = []
+    for paths in (PATHS, PATHS, PATHS[:1], PATHS, PATHS):
+        loaded.persistent_reserve_out(3, REGISTER, bytes(24), paths)
+        looks.append(library.looks)
+
+    assert looks == [1, 1, 2, 3, 3]
+
+
+@pytest.mark.parametrize("change", ["conf.d/new.conf", "multipath.conf"])
+def test_a_library_is_outdated_once_its_configuration_changed(tmp_path, monkeypatch, change):
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "multipath.conf").write_text("defaults {\n}\n")
+    monkeypatch.setattr(mpathpersist, "_CONFIGURATION", tmp_path / "multipath.conf")
+    monkeypatch.setattr(mpathpersist, "_DROP_INS", tmp_path / "conf.d")
+    library = Library(Returns(0))
+    before = library.is_outdated
+
+    (tmp_path / change).write_text("defaults {\n reservation_key file\n}\n")
+
+    assert (before, library.is_outdated) == (False, True)

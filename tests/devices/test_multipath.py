@@ -48,6 +48,7 @@ def test_a_malformed_command_is_refused_as_a_disk_would(no_map, action, data, se
 def test_a_thousand_malformed_lists_leave_no_descriptor_open(no_map):
     device = Isolated(MultipathMap, lambda: None)
     choose = random.Random(5)
+    execute(device, no_map, OutServiceAction.REGISTER, b"")  # starts the process
     before = os.listdir("/proc/self/fd")
 
     statuses = {

@@ -26,6 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="ours",
         help="the helper to test; with another one, what fails is the lab's fault",
     )
+    parser.addoption("--c-helper", metavar="PATH", help="QEMU's helper, built with libmpathpersist")
+    parser.addoption("--rounds", type=int, default=5, help="how often test_map_latency.py measures")
 
 
 def pytest_configure(config: pytest.Config) -> None:

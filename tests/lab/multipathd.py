@@ -2,13 +2,13 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from target import Host
-from waiting import wait_for
+from waiting import PATIENCE, wait_for
 
 ALIAS = "mpatha"
 NODE = f"/dev/mapper/{ALIAS}"
@@ -21,15 +21,47 @@ class Map:
 
     Attributes:
         paths: Its paths, as so many hosts of the disk.
+        log: Where multipathd's messages go.
+        beside: Disks that are maps of their own.
+        daemons: multipathd, as long as it runs.
         node: Its block node.
     """
 
     paths: list[Host]
+    log: Path
+    beside: Sequence[Host] = ()
+    daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
     node: str = NODE
+
+    def start_daemon(self) -> None:
+        with self.log.open("ab") as file:
+            command = ["multipathd", "-d", "-v2"]
+            self.daemons.append(subprocess.Popen(command, stdout=file, stderr=file))
+
+    def restart_daemon(self) -> None:
+        _run("multipathd", "shutdown")
+        self.daemons.pop().wait(PATIENCE)
+        self.start_daemon()
+        self.wait_for_states(*["active" for _ in self.paths])
+
+    def key(self) -> str:
+        """Give what multipathd says of the map's key: ``none``, or the key."""
+        return _run("multipathd", "getprkey", "map", ALIAS).strip()
+
+    def hold(self) -> str:
+        """Give what multipathd says of a reservation; a release before 0.13 knows no such thing."""
+        command = ["multipathd", "getprhold", "map", ALIAS]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+    def set_state(self, number: int, state: str) -> None:
+        """Have the kernel take a path for ``offline`` or ``running``."""
+        path = Path("/sys/block", Path(self.paths[number].disk).name, "device/state")
+        path.write_text(f"{state}\n")
 
     def states(self) -> list[str]:
         """Tell multipathd's word for each path: ``active``, ``failed``, or none."""
-        shown = _run("multipathd", "show", "paths", "raw", "format", "%d %t")
+        command = ["multipathd", "show", "paths", "raw", "format", "%d %t"]
+        shown = subprocess.run(command, capture_output=True, text=True).stdout
         # While it is busy it answers with one word: timeout.
         state = dict(line.split() for line in shown.splitlines() if len(line.split()) == 2)
         return [state.get(Path(path.disk).name, "") for path in self.paths]
@@ -41,7 +73,7 @@ class Map:
 
     def write_configuration(self, defaults: str = "", multipaths: str = "") -> None:
         """Write multipath.conf, with settings for all maps or for this one."""
-        names = "|".join(Path(path.disk).name for path in self.paths)
+        names = "|".join(Path(path.disk).name for path in (*self.paths, *self.beside))
         wwid = _run("/lib/udev/scsi_id", "--whitelisted", "--device", self.paths[0].disk).strip()
         CONFIGURATION.write_text(
             f"""\
@@ -76,21 +108,40 @@ class Map:
     @contextmanager
     def path_down(self, number: int) -> Iterator[None]:
         """Take a path down, in the eyes of the kernel, until the end of a `with`."""
-        state = Path("/sys/block", Path(self.paths[number].disk).name, "device/state")
-        state.write_text("offline\n")
+        self.set_state(number, "offline")
         self.wait_for_states(*self._states_with(number, "failed"))
         yield
-        state.write_text("running\n")
+        self.set_state(number, "running")
         self.wait_for_states(*self._states_with(number, "active"))
 
     @contextmanager
+    def paths_down(self) -> Iterator[None]:
+        """Take all paths down until the end of a `with`."""
+        for number in range(len(self.paths)):
+            self.set_state(number, "offline")
+        self.wait_for_states(*["failed" for _ in self.paths])
+        yield
+        for number in range(len(self.paths)):
+            self.set_state(number, "running")
+        self.wait_for_states(*["active" for _ in self.paths])
+
+    @contextmanager
     def path_deleted(self, number: int) -> Iterator[None]:
-        """Delete a path until the end of a `with`, and have the kernel find it again."""
-        device = Path("/sys/block", Path(self.paths[number].disk).name, "device").resolve()
+        """Delete a path until the end of a `with`, and have the kernel find it again.
+
+        While somebody has the old one open, the kernel finds it under another name; multipath.conf
+        allows this one only.
+        """
+        disk = self.paths[number].disk
+        device = Path("/sys/block", Path(disk).name, "device").resolve()
         host = next(part for part in device.parts if part.startswith("host"))
         (device / "delete").write_text("1")
         self.wait_for_states(*self._states_with(number, ""))
         yield
+        wait_for(
+            lambda: not _who_has_deleted(disk),
+            lambda: f"the deleted {disk} to be closed: {_who_has_deleted(disk)}",
+        )
         Path("/sys/class/scsi_host", host, "scan").write_text("- - -\n")
         self.wait_for_states(*self._states_with(number, "active"))
 
@@ -108,27 +159,44 @@ def prepare() -> None:
 
 
 @contextmanager
-def multipath_map(paths: list[Host], log: Path) -> Iterator[Map]:
+def multipath_map(paths: list[Host], log: Path, beside: Sequence[Host] = ()) -> Iterator[Map]:
     """Run multipathd, and have it join paths for the length of a `with`.
 
     Args:
         paths: The hosts of one disk that are to be paths; other disks are left alone.
         log: Where multipathd's messages go.
+        beside: Disks to make maps of, too, one each.
     """
-    found = Map(paths)
+    found = Map(paths, log, beside)
     found.write_configuration()
     prepare()
-    _run("udevadm", "trigger", "--settle", *(path.disk for path in paths))
-    with log.open("ab") as file:
-        daemon = subprocess.Popen(["multipathd", "-d", "-v2"], stdout=file, stderr=file)
+    _run("udevadm", "trigger", "--settle", *(path.disk for path in (*paths, *beside)))
+    found.start_daemon()
     try:
         wait_for(Path(NODE).exists, NODE)
+        maps = 1 + len(beside)
+        wait_for(lambda: len(list(Path("/dev/mapper").iterdir())) > maps, f"{maps} maps")
         found.wait_for_states(*["active" for _ in paths])
         yield found
     finally:
         # The last test makes the disk hang, and these with it; the machine ends anyhow.
-        daemon.kill()
-        subprocess.Popen(["dmsetup", "remove", "--force", ALIAS])
+        for daemon in found.daemons:
+            daemon.kill()
+        if beside:
+            subprocess.run(["dmsetup", "remove_all", "--force"])
+        else:
+            subprocess.Popen(["dmsetup", "remove", "--force", ALIAS])
+
+
+def _who_has_deleted(node: str) -> list[str]:
+    """List the processes that have a node open that is deleted, each by its name and ID."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):  # closed meanwhile
+            if os.readlink(link) == f"{node} (deleted)":
+                process = link.parents[1]
+                found.add(f"{(process / 'comm').read_text().strip()} {process.name}")
+    return sorted(found)
 
 
 def _run(*command: str) -> str:

@@ -53,10 +53,11 @@ WITH_MAPS = {
     "test_multipathd_configuration.py",
     "test_units.py",
 }
-# The first only measures, the second needs a machine where no other disk hangs, the others take too
-# long: make lab LAB=tests/lab/test_latency.py
+# The first two only measure, the third needs a machine where no other disk hangs, the others take
+# too long: make lab LAB=tests/lab/test_latency.py
 APART = {
     "test_latency.py",
+    "test_map_latency.py",
     "test_report.py",
     "test_validate_guest.py",
     "test_validate_maps.py",

@@ -30,7 +30,7 @@ from wire import (
 REGISTER, RESERVE, RELEASE, CLEAR, PREEMPT, PREEMPT_AND_ABORT, REGISTER_AND_IGNORE = range(7)
 REGISTER_AND_MOVE = 7
 READ_KEYS, READ_RESERVATION = 0, 1
-REGISTRANTS_ONLY = 5  # write exclusive
+REGISTRANTS_ONLY, ALL_REGISTRANTS = 5, 7  # write exclusive
 GOOD, CHECK_CONDITION, RESERVATION_CONFLICT = 0, 2, 0x18
 OURS, THEIRS = 0xA1, 0xB2
 OURS_PROGRAM = PROGRAMS["ours"]
@@ -330,6 +330,137 @@ def test_malformed_lists_leave_the_helper_as_it_was(
     assert helper.descriptors() == open_before
     assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
     assert keys(client, other_host) == [OURS, OURS]
+
+
+@pytest.mark.parametrize("holder", [REGISTRANTS_ONLY, ALL_REGISTRANTS])
+def test_a_map_that_preempts_all_that_have_its_key_stays_registered_on_every_path(
+    the_map: Map, client: Client, other_host: Host, holder: int
+) -> None:
+    assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
+    assert out(client, the_map.node, RESERVE, OURS, type_=holder) == GOOD
+
+    preempted = 0 if holder == ALL_REGISTRANTS else OURS
+    assert out(client, the_map.node, PREEMPT, OURS, preempted, holder) == GOOD
+
+    assert keys(client, other_host) == [OURS, OURS]
+    assert write(the_map.node)
+
+
+COMMANDS = {
+    "register": (REGISTER, 0, OURS, 0),
+    "reserve": (RESERVE, OURS, 0, REGISTRANTS_ONLY),
+    "release": (RELEASE, OURS, 0, REGISTRANTS_ONLY),
+    "unregister": (REGISTER, OURS, 0, 0),
+}
+# What is done before a path goes away: it is the one that holds the reservation, if there is one.
+BEFORE = {
+    "register": [],
+    "reserve": ["register"],
+    "release": ["register", "reserve"],
+    "unregister": ["register", "reserve"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("away", ["before", "shortly", "after", "deleted", "restart"])
+def test_keys_are_on_every_path_once_it_is_back(
+    the_map: Map, client: Client, other_host: Host, command: str, away: str
+) -> None:
+    def do(name: str) -> None:
+        action, key, other, type_ = COMMANDS[name]
+        assert out(client, the_map.node, action, key, other, type_) == GOOD
+
+    for earlier in BEFORE[command]:
+        do(earlier)
+
+    if away == "before":  # multipathd knows it
+        with the_map.path_down(0):
+            do(command)
+    elif away == "shortly":  # multipathd does not
+        the_map.set_state(0, "offline")
+        do(command)
+        the_map.set_state(0, "running")
+    elif away == "after":
+        do(command)
+        with the_map.path_down(0):
+            pass
+    elif away == "deleted":
+        do(command)
+        with the_map.path_deleted(0):
+            pass
+    else:
+        do(command)
+        the_map.restart_daemon()
+        with the_map.path_deleted(0):
+            pass
+
+    expected = [] if command == "unregister" else [OURS, OURS]
+    wait_for(
+        lambda: keys(client, other_host) == expected,
+        lambda: f"keys {expected}: {keys(client, other_host)}",
+    )
+    assert is_reserved(client, other_host) == (command == "reserve")
+    assert the_map.hold() != ("unset" if command == "reserve" else "set")
+
+
+@pytest.mark.parametrize("notices", ["a command", "the guest leaves"])
+def test_a_host_whose_guest_migrated_away_is_not_let_in_again(
+    the_map: Map, client: Client, other_host: Host, notices: str
+) -> None:
+    with open(the_map.node, "rb"):  # the guest
+        assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
+        assert out(client, the_map.node, RESERVE, OURS, type_=REGISTRANTS_ONLY) == GOOD
+        # As QEMU does it on the host that the guest comes to.
+        assert out(client, other_host.disk, REGISTER_AND_IGNORE, 0, OURS) == GOOD
+        assert out(client, other_host.disk, PREEMPT, OURS, OURS, REGISTRANTS_ONLY) == GOOD
+        if notices == "a command":
+            again = out(client, the_map.node, RESERVE, OURS, type_=REGISTRANTS_ONLY)
+            assert again == RESERVATION_CONFLICT
+
+    wait_for(lambda: the_map.key() == "none", lambda: f"multipathd to forget: {the_map.key()}")
+    with the_map.path_deleted(1):
+        pass
+
+    assert keys(client, other_host) == [OURS]
+    assert is_reserved(client, other_host)
+    assert other_host.can_write()
+    assert not write(the_map.node)
+
+
+def test_without_a_path_a_map_is_told_so_and_keeps_nobody_waiting(
+    the_map: Map, client: Client, other_host: Host
+) -> None:
+    assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
+    read_keys = persistent_reserve_in(READ_KEYS)
+
+    with the_map.path_down(0):
+        one_left = client.command(the_map.node, read_keys)
+    with the_map.paths_down():
+        none_left = [
+            client.command(the_map.node, read_keys),
+            client.command(the_map.node, persistent_reserve_out(RESERVE), parameter_list(OURS, 0)),
+        ]
+    back = client.command(the_map.node, read_keys)
+
+    assert registered_keys(one_left) == [OURS, OURS]
+    assert {status(reply) for reply in none_left} == {CHECK_CONDITION}
+    assert registered_keys(back) == [OURS, OURS]
+
+
+def test_another_multipath_conf_counts_at_the_next_command(
+    the_map: Map, client: Client, other_host: Host
+) -> None:
+    assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
+    assert out(client, the_map.node, REGISTER_AND_IGNORE, 0, 0) == GOOD
+
+    the_map.configure(defaults=f"reservation_key {THEIRS:#x}")
+    refused = out(client, the_map.node, REGISTER, 0, OURS)
+    taken = out(client, the_map.node, REGISTER, 0, THEIRS)
+    out(client, the_map.node, REGISTER_AND_IGNORE, 0, 0)
+    the_map.configure(defaults="reservation_key file")
+
+    assert (refused, taken) == (CHECK_CONDITION, GOOD)
+    assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
 
 
 @pytest.mark.hangs

@@ -1,53 +1,43 @@
-"""Carrying out each command in a process of its own, for devices that may block for ever or crash.
+"""Carrying out commands in a process for each disk, for devices that may block for ever or crash.
 
 A process that serves many clients has threads, and has given up privileges; neither is good to
-fork from. So `Isolated` forks once, early: a process that does nothing but fork again, for every
-command.
-
-    a thread of the helper  --fd, CDB, data, socket-->  the forking process  --fork-->  one command
-                            <--------------------- completion ----------------------
-
-A command that takes too long is given up; its process ends as soon as the kernel lets it. Until
-then no other command is sent to the same disk, so stuck processes do not pile up.
+fork from. So `Isolated` forks once, early: see `qemu_pr.devices.isolated_process`. A command that
+takes too long is given up, and its process ends as soon as the kernel lets it. Until then no other
+command is sent to the same disk, so stuck processes do not pile up.
 """
 
 import os
 import select
 import socket
-import stat
 import struct
-import time
 from _thread import allocate_lock
 from collections.abc import Callable
+from time import monotonic
 
 from qemu_pr.devices import Device, DeviceError
 from qemu_pr.forked import fork
 from qemu_pr.scsi.sense import COMMAND_TIMEOUT_DURING_PROCESSING
 from qemu_pr.scsi.status import Completion
 
-LIMIT = 30
-"""Seconds that a command may take, as long as an ordinary disk has."""
+LIMIT = 30  # seconds that a command may take, as long as an ordinary disk has
+PROCESS_NAME = "qemu-pr-maps"  # for ps(1)
 
-REPLY = struct.Struct("!III")
-"""Status, size of the sense data, size of the data; then these, and a reason for the log."""
-
+REPLY = struct.Struct("!III")  # status, size of sense, size of data; then these, and a reason
+NOT_CARRIED_OUT = b"\0"  # the reply of a process that leaves the command to another one
 _GIVEN_UP = Completion.check_condition(COMMAND_TIMEOUT_DURING_PROCESSING)
 
 
-PROCESS_NAME = "qemu-pr-maps"
-"""What ps(1) calls the processes."""
-
-
 class _Disk:
-    """What is remembered of a disk: whose turn it is, and the reply that nobody waits for."""
+    """What is remembered of a disk: whose turn it is, its process, and one that is given up."""
 
     def __init__(self) -> None:
         self.turn = allocate_lock()
+        self.process: socket.socket | None = None
         self.late: socket.socket | None = None
 
 
 class Isolated(Device):
-    """A device whose commands are carried out in processes of their own, one at a time a disk.
+    """A device whose commands are carried out in a process for each disk, one at a time.
 
     Attributes:
         process: The ID of the process that forks; it ends when this one does, or is killed.
@@ -69,20 +59,19 @@ class Isolated(Device):
         """
         self._limit = limit
         self._disks: dict[int, _Disk] = {}
-        # The kernel keeps the messages of several threads apart.
-        self._commands, commands = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._wanted, wanted = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
         def live() -> int:
             from qemu_pr.devices.isolated_process import live  # in that process alone
 
-            return live(commands, load, prepare, limit)
+            return live(wanted, load, prepare, limit)
 
         self.process = fork(PROCESS_NAME, live)
-        commands.close()
+        wanted.close()
 
     def leave(self) -> None:
         """Let go of it in a process that does not use it."""
-        self._commands.close()
+        self._wanted.close()
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
         """Carry out one command; see `qemu_pr.devices.Device`. Safe in any thread.
@@ -90,57 +79,60 @@ class Isolated(Device):
         Raises:
             DeviceError: The command took too long, or its process ended without a word.
         """
-        deadline = time.monotonic() + self._limit + 1
-        disk = self._disks.setdefault(_identity(fd), _Disk())
+        deadline = monotonic() + self._limit + 1
+        file = os.fstat(fd)
+        disk = self._disks.setdefault(file.st_rdev or file.st_ino, _Disk())
         if not disk.turn.acquire(timeout=self._limit):
             raise DeviceError("the disk is busy with an earlier command", _GIVEN_UP)
         try:
-            if disk.late and not _ends(disk.late, deadline):
+            if disk.late and not _has_answered(disk.late, deadline):
                 raise DeviceError("the disk still hangs in an earlier command", _GIVEN_UP)
             disk.late = None
-            reply, theirs = socket.socketpair()
-            try:
-                self._send(fd, cdb + data_out, theirs)
-            finally:
-                theirs.close()
-            if not _ends(reply, deadline):
-                disk.late = reply
-                raise DeviceError(f"no answer for {self._limit} s; given up", _GIVEN_UP)
-            try:
-                return _decode(b"".join(iter(lambda: reply.recv(65536), b"")))
-            finally:
-                reply.close()
+            return self._ask(disk, fd, cdb + data_out, deadline)
         finally:
             disk.turn.release()
 
-    def _send(self, fd: int, message: bytes, reply: socket.socket) -> None:
+    def _ask(self, disk: _Disk, fd: int, message: bytes, deadline: float) -> Completion:
+        """Have the disk's process carry it out, or a new one if that has ended, or wants to."""
+        for _ in range(2):
+            process, disk.process = disk.process or self._another_process(fd), None
+            try:
+                _send(process, message, fd)
+                if not _has_answered(process, deadline):
+                    disk.late = process
+                    raise DeviceError(f"no answer for {self._limit} s; given up", _GIVEN_UP)
+                reply = process.recv(1 << 15)
+            except ConnectionError:  # it ended, and has not seen the message
+                continue
+            if len(reply) >= REPLY.size:
+                disk.process = process
+                return _decode(reply)
+            if reply != NOT_CARRIED_OUT:
+                raise DeviceError("its process ended without a word: did it crash?")
+        raise DeviceError("the system has no process to carry it out")
+
+    def _another_process(self, fd: int) -> socket.socket:
+        connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            rights = struct.pack("2i", fd, reply.fileno())
-            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
-            self._commands.sendmsg([message], ancillary)
+            _send(self._wanted, b"%d" % os.fstat(fd).st_rdev, theirs.fileno())
         except OSError as error:
-            raise DeviceError(
-                f"the process that carries out its commands is gone ({error.strerror});"
-                " restart this helper"
-            ) from None
+            raise DeviceError(f"its processes are gone ({error}); restart this helper") from None
+        theirs.close()
+        return connection
 
 
-def _identity(fd: int) -> int:
-    """Tell disks apart: a block device by its number, another file by its inode."""
-    status = os.fstat(fd)
-    return status.st_rdev if stat.S_ISBLK(status.st_mode) else status.st_ino
+def _send(to: socket.socket, message: bytes, fd: int) -> None:
+    to.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack("i", fd))])
 
 
-def _ends(reply: socket.socket, deadline: float) -> bool:
-    """Wait until the process at the other end is gone; it has replied then, or never will."""
+def _has_answered(process: socket.socket, deadline: float) -> bool:
+    """Wait until a process has answered, or is gone."""
     poller = select.poll()
-    poller.register(reply, select.POLLRDHUP)
-    return bool(poller.poll(max(deadline - time.monotonic(), 0) * 1000))
+    poller.register(process, select.POLLIN)
+    return bool(poller.poll(max(deadline - monotonic(), 0) * 1000))
 
 
 def _decode(reply: bytes) -> Completion:
-    if len(reply) < REPLY.size:
-        raise DeviceError("the process that carried it out ended without a word: did it crash?")
     status, sense_size, data_size = REPLY.unpack_from(reply)
     data_start = REPLY.size + sense_size
     reason_start = data_start + data_size

@@ -1,32 +1,89 @@
-"""The process behind `qemu_pr.devices.isolated`, which does nothing but fork for each command."""
+"""The processes behind `qemu_pr.devices.isolated`: one that forks, and one for each disk.
+
+::
+
+    a thread of the helper  ------- a socket ----->  the forking process
+            |                                              | fork
+            +-- descriptor, CDB, data --------------->  the disk's process
+            <-- completion ---------------------------
+
+A disk's process keeps warm what it has loaded, and ends after a minute without a command. One that
+crashes, or hangs for too long, is replaced at the next command. The forking process looks whether
+those who have a disk open leave it.
+"""
 
 import os
+import select
 import signal
 import socket
 import struct
+import sys
 from collections.abc import Callable
+from functools import partial
+from time import monotonic
 
 from qemu_pr.devices import FAILED, Device, DeviceError
-from qemu_pr.devices.isolated import PROCESS_NAME, REPLY
+from qemu_pr.devices.isolated import NOT_CARRIED_OUT, PROCESS_NAME, REPLY
 from qemu_pr.forked import fork
 from qemu_pr.protocol import CDB_SIZE, MAX_DATA_SIZE
 from qemu_pr.scsi.status import Completion
 
-_ANCILLARY_SIZE = socket.CMSG_SPACE(struct.calcsize("2i"))
+REST = 60
+"""Seconds without a command after which a disk's process ends."""
+
+_LOOK = 1  # seconds between two looks at what is left to do
+_WATCH = 5  # seconds between two looks at who has a disk open
+
+_ANCILLARY_SIZE = socket.CMSG_SPACE(struct.calcsize("i"))
 _MESSAGE_SIZE_MAX = CDB_SIZE + MAX_DATA_SIZE
 
 
+class OutdatedError(Exception):
+    """A device cannot carry a command out any more, and did nothing; one in a new process can."""
+
+
+class IsolatedDevice(Device):
+    """A device that these processes use. They call it in one thread, and each has its own."""
+
+    def look_after(self) -> bool:
+        """Do what commands left to do, in a disk's process, each `_LOOK` seconds while it rests.
+
+        Returns:
+            Whether there is more.
+        """
+        return False
+
+    def has_lost_a_user(self, device: int) -> bool:  # noqa: ARG002
+        """Tell, in the forking process, whether somebody closed a disk since the last call.
+
+        Args:
+            device: The number of its block device.
+        """
+        return False
+
+    def after_a_user(self, device: int) -> str:  # noqa: ARG002
+        """Do, in a process for that alone, what is to be done after somebody left a disk.
+
+        Args:
+            device: The number of its block device.
+
+        Returns:
+            A line for the log, or nothing.
+        """
+        return ""
+
+
 def live(
-    commands: socket.socket,
+    wanted: socket.socket,
     load: Callable[[], Device],
     prepare: Callable[[], None],
     limit: int,
 ) -> int:
-    """Fork for each command, until the process that sends them is gone.
+    """Fork a process for each disk, until the process that sends commands is gone.
 
     Args:
-        commands: Brings commands, each with a descriptor and a socket for its reply.
-        load: Imports and gives the device.
+        wanted: Brings sockets; each wants a process at its other end.
+        load: Imports and gives the device, an `IsolatedDevice`.
         prepare: Gives up privileges.
         limit: Seconds that a command may take.
 
@@ -36,12 +93,46 @@ def live(
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # none is waited for
     device = _loaded(load)
     prepare()
-    _close_all_but(commands.fileno())
-    _fork_for_each_command(commands, device, limit)
-    return 0
+    _close_all_but(wanted.fileno())
+    poller = select.poll()
+    poller.register(wanted, select.POLLIN)
+    used: set[int] = set()
+    while True:
+        if not poller.poll(_WATCH * 1000 if used else None):
+            for disk in filter(device.has_lost_a_user, used):
+                _fork(wanted, limit, partial(_tell_after_a_user, device, disk))
+            continue
+        message, passed = _receive(wanted)
+        if not message:
+            return 0
+        used.add(int(message))
+        for descriptor in passed:  # else this process has as many open as it may
+            _fork(wanted, 0, partial(_serve_disk, descriptor, device, limit))
+            os.close(descriptor)
 
 
-class _Unavailable(Device):
+def _fork(wanted: socket.socket, limit: int, life: Callable[[], None]) -> None:
+    """Fork a process for a function; without one, the socket that it has ends without a word."""
+
+    def live() -> int:
+        wanted.close()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.alarm(limit)
+        life()
+        return 0
+
+    try:
+        fork(PROCESS_NAME, live)
+    except OSError:
+        pass
+
+
+def _tell_after_a_user(device: IsolatedDevice, disk: int) -> None:
+    if line := device.after_a_user(disk):
+        print(f"qemu-pr-helper: {line}", file=sys.stderr, flush=True)
+
+
+class _Unavailable(IsolatedDevice):
     """What stands in for a device that could not be loaded."""
 
     def __init__(self, reason: str) -> None:
@@ -52,49 +143,65 @@ class _Unavailable(Device):
         raise DeviceError(self._reason)
 
 
-def _loaded(load: Callable[[], Device]) -> Device:
+def _loaded(load: Callable[[], Device]) -> IsolatedDevice:
     try:
-        return load()
+        device = load()
+        assert isinstance(device, IsolatedDevice)
+        return device
     except Exception as error:
         return _Unavailable(f"what carries this out cannot be loaded: {error!r}; reinstall it")
 
 
-def _fork_for_each_command(commands: socket.socket, device: Device, limit: int) -> None:
-    """Fork until the process that sends commands is gone."""
+def _serve_disk(descriptor: int, device: IsolatedDevice, limit: int) -> None:
+    """Carry out commands until there is none for a while, or nobody left to send any."""
+    connection = socket.socket(fileno=descriptor)
+    poller = select.poll()
+    poller.register(connection, select.POLLIN)
+    patience: float | None
+    patience, end = None, 0.0  # until the first command
     while True:
-        message, ancillary, _, _ = commands.recvmsg(_MESSAGE_SIZE_MAX, _ANCILLARY_SIZE)
+        if not poller.poll(patience):
+            if monotonic() < end and device.look_after():
+                continue
+            if monotonic() < end:
+                patience = (end - monotonic()) * 1000
+                continue
+            # What was sent before is still read; what comes later finds nobody, and goes elsewhere.
+            connection.shutdown(socket.SHUT_RD)
+        message, passed = _receive(connection)
         if not message:
             return
-        passed = [fd for _, _, data in ancillary for (fd,) in struct.iter_unpack("i", data)]
-        if len(passed) == 2:  # else this process has as many open as it may
-            fd, reply = passed
-
-            def live(fd: int = fd, reply: int = reply, message: bytes = message) -> int:
-                commands.close()
-                _carry_out(device, fd, message, reply, limit)
-                return 0
-
-            try:
-                fork(PROCESS_NAME, live)
-            except OSError:  # no process: the reply ends without a word
-                pass
-        for descriptor in passed:
-            os.close(descriptor)
+        try:
+            reply = _carry_out(device, passed, message, limit)
+        except OutdatedError:
+            connection.send(NOT_CARRIED_OUT)
+            return
+        connection.send(reply)
+        for fd in passed:
+            os.close(fd)
+        patience, end = min(_LOOK, REST) * 1000, monotonic() + REST
 
 
-def _carry_out(device: Device, fd: int, message: bytes, reply: int, limit: int) -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.alarm(limit)
+def _carry_out(device: IsolatedDevice, passed: list[int], message: bytes, limit: int) -> bytes:
     reason = ""
+    signal.alarm(limit)  # ends this process
     try:
-        completion = device.execute(fd, message[:CDB_SIZE], message[CDB_SIZE:])
+        completion = device.execute(passed[0], message[:CDB_SIZE], message[CDB_SIZE:])
     except DeviceError as error:
         completion, reason = error.completion, str(error)
+    except OutdatedError:
+        raise
     except Exception as error:  # a defect: it is to be found in the log
         completion, reason = FAILED, repr(error)
+    finally:
+        signal.alarm(0)
     head = REPLY.pack(completion.status, len(completion.sense), len(completion.data))
-    connection = socket.socket(fileno=reply)
-    connection.sendall(head + completion.sense + completion.data + reason.encode())
+    return head + completion.sense + completion.data + reason.encode()
+
+
+def _receive(connection: socket.socket) -> tuple[bytes, list[int]]:
+    message, ancillary, _, _ = connection.recvmsg(_MESSAGE_SIZE_MAX, _ANCILLARY_SIZE)
+    return message, [fd for _, _, data in ancillary for (fd,) in struct.iter_unpack("i", data)]
 
 
 def _close_all_but(kept: int) -> None:

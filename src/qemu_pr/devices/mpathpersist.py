@@ -2,16 +2,19 @@
 
 Its interface is mpath_persist.h of multipath-tools, with ``libmpathpersist_init`` (2021 and later).
 The library keeps state in static variables, reads multipath.conf once, when it is initialized, and
-writes its messages to stderr.
+writes its messages to stderr. Looking at a map's paths is nearly all of the time that it takes; so
+it is told to look again (``mpath_persistent_reserve_free_vecs``) only if there is something to see.
 """
 
 import ctypes
+import os
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from qemu_pr.devices import FAILED, DeviceError
 from qemu_pr.scsi import sense
-from qemu_pr.scsi.commands import InServiceAction, OutServiceAction, PersistentReserveOut
+from qemu_pr.scsi.commands import OutServiceAction, PersistentReserveOut
 from qemu_pr.scsi.sense import Sense
 from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.status import GOOD, RESERVATION_CONFLICT, Completion
@@ -27,8 +30,9 @@ _NOISY = 0  # no dump of parameter lists
 # struct prout_param_descriptor: a parameter list of 24 bytes, room for TransportIDs, their number,
 # and pointers to them.
 _OUT_PARAMETERS_SIZE = 24 + 8192 + 4 + 4
-# struct prin_resp is half as large; some targets write past what they were asked for.
-_IN_RESPONSE_SIZE = 4 * 8192
+# What the library has read when it is initialized.
+_CONFIGURATION = Path("/etc/multipath.conf")
+_DROP_INS = Path("/etc/multipath/conf.d")
 
 _SYNTAX_ERROR = 1
 _ILLEGAL_REQUEST = 5
@@ -67,7 +71,7 @@ _NO_RESERVATION_KEY = (
     "multipath.conf has another reservation_key for this map than the guest's: set"
     " 'reservation_key file' in its defaults section, then run: multipathd reconfigure"
 )
-_NO_PATH = "no path of the map is usable; see: multipath -ll"
+NO_PATH = "no path of the map is usable; see: multipath -ll"
 
 
 class NoReservationKeyError(DeviceError):
@@ -80,29 +84,46 @@ class Library:
     def __init__(self, library: Any) -> None:
         """Take over what `load` found: a `ctypes.CDLL`."""
         self._library = library
+        self._out = getattr(library, "__mpath_persistent_reserve_out")
+        self._configuration = _configuration()
+        self._paths: object = None
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether multipath.conf or its drop-ins changed since they were read."""
+        return self._configuration != _configuration()
+
+    def forget_paths(self) -> None:
+        """Let go of the paths: the library has them open, which keeps their names in use."""
+        self._library.mpath_persistent_reserve_free_vecs()
+        self._paths = None
 
     def persistent_reserve_out(
-        self, fd: int, command: PersistentReserveOut, parameter_list: bytes
+        self, fd: int, command: PersistentReserveOut, parameter_list: bytes, paths: object
     ) -> Completion:
         """Carry out a command on the paths of a map, and tell multipathd.
 
         Args:
-            fd: The map.
+            fd: The map, always the same one.
             command: Any service action but REGISTER AND MOVE.
             parameter_list: 24 bytes, without SPEC_I_PT.
+            paths: The map's paths and their states: the library looks at them again if they are
+                not equal to the last ones.
 
         Raises:
             NoReservationKeyError: The library knows another key for this map than the command's.
             DeviceError: It found no path.
         """
-        code = self._library.mpath_persistent_reserve_out(
+        if paths != self._paths:
+            self.forget_paths()
+        self._paths = paths
+        code = self._library.mpath_persistent_reserve_init_vecs(_VERBOSITY) or self._out(
             fd,
             command.service_action,
             command.scope,
             command.type,
             ctypes.create_string_buffer(parameter_list, _OUT_PARAMETERS_SIZE),
             _NOISY,
-            _VERBOSITY,
         )
         completion = _BY_RETURN_CODE.get(code, FAILED)
         if code == _ILLEGAL_REQUEST:
@@ -110,16 +131,33 @@ class Library:
         if code == _SYNTAX_ERROR:
             raise NoReservationKeyError(_NO_RESERVATION_KEY, completion)
         if code == _DMMP_ERROR:
-            raise DeviceError(_NO_PATH, completion)
+            raise DeviceError(NO_PATH, completion)
         return completion
 
-    def has_path(self, fd: int) -> bool:
-        """Tell whether the library can reach the disk of a map."""
-        response = ctypes.create_string_buffer(_IN_RESPONSE_SIZE)
-        code = self._library.mpath_persistent_reserve_in(
-            fd, InServiceAction.READ_KEYS, response, _NOISY, _VERBOSITY
-        )
-        return bool(code == 0)
+
+def _configuration() -> list[tuple[str, int, int, int]]:
+    """Tell versions of multipath.conf and its drop-ins apart."""
+    found = []
+    for path in (_CONFIGURATION, *sorted(_DROP_INS.glob("*.conf"))):
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        found.append((str(path), status.st_ino, status.st_size, status.st_mtime_ns))
+    return found
+
+
+@cache
+def find() -> Any:
+    """Find the library.
+
+    Raises:
+        DeviceError: It is missing.
+    """
+    try:
+        return ctypes.CDLL(SONAME)
+    except OSError as error:
+        raise DeviceError(f"a multipath map needs libmpathpersist: {error}; {INSTALL}") from None
 
 
 @cache
@@ -129,16 +167,15 @@ def load() -> Library:
     Raises:
         DeviceError: It is missing, too old, or does not start.
     """
+    library = find()
     try:
-        library = ctypes.CDLL(SONAME)
         initialize = library.libmpathpersist_init
-    except OSError as error:
-        raise DeviceError(f"a multipath map needs libmpathpersist: {error}; {INSTALL}") from None
     except AttributeError:
         raise DeviceError(
             f"a multipath map needs a newer {SONAME}, one that has libmpathpersist_init:"
             " upgrade multipath-tools"
         ) from None
+    loaded = Library(library)  # and what it is about to read
     if initialize():
         raise DeviceError("libmpathpersist does not start: its message is on stderr")
-    return Library(library)
+    return loaded

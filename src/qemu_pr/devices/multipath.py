@@ -4,25 +4,30 @@ Commands that change something go through libmpathpersist, which carries them to
 tells multipathd, so that paths that appear or come back are registered too. Where the library does
 less than a guest may expect, or harm, commands go to the kernel and the paths themselves:
 
-- What only reads: the disk's exact sense and data reach the guest; and the library's READ FULL
-  STATUS of more than 30 registrations writes past its buffers.
+- What only reads: the disk's exact sense and data reach the guest, at the cost of a disk; and the
+  library's READ FULL STATUS of more than 30 registrations writes past its buffers.
 - RELEASE: after one that names another type than the reservation's, the library (0.9.4) takes the
   holding path for lost, and clears the registrations of every host to get rid of it.
-- REGISTER with SPEC_I_PT, REGISTER AND MOVE, PREEMPT of the map's own key: see there.
+- REGISTER with SPEC_I_PT, REGISTER AND MOVE, PREEMPT of the map's own key, and what a lost path
+  leaves behind: see there.
 
 A command may block for long here, or crash with the library: see `qemu_pr.devices.isolated`.
 """
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from itertools import chain
+from collections.abc import Callable, Iterable
 
-from qemu_pr.devices import FAILED, Device, map_paths, mpathpersist
+from qemu_pr.devices import FAILED, DeviceError, map_paths, mpathpersist, multipathd
+from qemu_pr.devices.dm_status import open_count
+from qemu_pr.devices.isolated_process import IsolatedDevice, OutdatedError
+from qemu_pr.devices.map_paths import TRANSPORT_FAILURES, Path
 from qemu_pr.devices.mpathpersist import Library, NoReservationKeyError
-from qemu_pr.devices.multipathd import keep_registered
-from qemu_pr.devices.sg_io import BY_HOST_STATUS, ScsiDisk
-from qemu_pr.devices.sg_io import FAILED as TERMINATED
+from qemu_pr.devices.registration import (
+    forget_if_preempted,
+    is_aptpl_active,
+    is_registered,
+    register_paths,
+)
 from qemu_pr.protocol import CDB_SIZE
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.commands import (
@@ -36,7 +41,6 @@ from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.scsi.parameter_data import (
     ReadKeys,
     ReadReservation,
-    ReportCapabilities,
     Reservation,
 )
 from qemu_pr.scsi.parameter_lists import (
@@ -45,8 +49,6 @@ from qemu_pr.scsi.parameter_lists import (
     ParameterListLengthError,
     RegisterAndMoveParameterList,
 )
-from qemu_pr.scsi.sense import Sense
-from qemu_pr.scsi.sense_keys import SenseKey
 from qemu_pr.scsi.status import GOOD, RESERVATION_CONFLICT, Completion
 
 _ALLOCATION_LENGTH = 8192  # of the answers that are read here: keys have most
@@ -55,27 +57,27 @@ _ALLOCATION_LENGTH = 8192  # of the answers that are read here: keys have most
 _APTPL, _SPEC_I_PT, _FLAGS_BYTE = 0x01, 0x08, 20
 _UNREG, _UNREG_BYTE = 0x02, 17  # of REGISTER AND MOVE
 
-_UNIT_ATTENTIONS_MAX = 8
-
 _REGISTER = (OutServiceAction.REGISTER, OutServiceAction.REGISTER_AND_IGNORE_EXISTING_KEY)
 
 _REGISTER_EVERYWHERE = PersistentReserveOut(
     OutServiceAction.REGISTER_AND_IGNORE_EXISTING_KEY, BASIC_SIZE
 )
 
+_NO_KEY = bytes(8)
+
 _LENGTH_ERROR = Completion.check_condition(sense.PARAMETER_LIST_LENGTH_ERROR)
 _INVALID_LIST = Completion.check_condition(sense.INVALID_FIELD_IN_PARAMETER_LIST)
 _INVALID_RELEASE = Completion.check_condition(sense.INVALID_RELEASE_OF_PERSISTENT_RESERVATION)
 _INVALID_CDB = Completion.check_condition(sense.INVALID_FIELD_IN_CDB)
 
-# With these a command may have failed before a logical unit saw it: another path is tried.
-_TRANSPORT_FAILURES = {TERMINATED, *BY_HOST_STATUS.values()} - {RESERVATION_CONFLICT}
 
-_disk = ScsiDisk()
-
-
-class MultipathMap(Device):
+class MultipathMap(IsolatedDevice):
     """The device behind a descriptor of a multipath map."""
+
+    def __init__(self) -> None:
+        self._open_counts: dict[int, int] = {}  # in the forking process
+        self._device = 0  # in a map's process
+        self._lost: set[str] = set()  # paths that did not answer while something changed
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
         """Carry out one command; see `qemu_pr.devices.Device`.
@@ -83,15 +85,106 @@ class MultipathMap(Device):
         Raises:
             DeviceError: libmpathpersist is missing or does not work. The disk was told nothing
                 then: a registration on one path of several would be worse than none.
+            OutdatedError: multipath.conf changed; a new process has to read it.
         """
         if cdb[0] == PERSISTENT_RESERVE_IN:
-            mpathpersist.load()  # a guest that can read but not register would be misled
-            return _on_one_path(fd, cdb, data_out)
+            mpathpersist.find()  # a guest that can read but not register would be misled
+            return map_paths.on_one(fd, cdb, data_out)
         command = PersistentReserveOut.decode(cdb)
         objection = _objection(command, data_out)
         if objection:
             return objection
-        return _CARRY_OUT[command.service_action](mpathpersist.load(), fd, command, data_out)
+        library = mpathpersist.load()
+        if library.is_outdated:
+            raise OutdatedError
+        device = _Map(library, fd)
+        self._device = device.device
+        self._lost.update(path.node for path in device.paths if not path.is_usable)
+        try:
+            return _CARRY_OUT[command.service_action](device, command, data_out)
+        finally:
+            library.forget_paths()  # a path that is deleted and found again keeps its name then
+
+    def look_after(self) -> bool:
+        """Register paths that are back; multipathd does, unless they were away only shortly."""
+        back = [path for path in sorted(self._lost) if map_paths.answers(path)]
+        if back:
+            register_paths(self._device, back)
+        self._lost.difference_update(back)
+        return bool(self._lost)
+
+    def has_lost_a_user(self, device: int) -> bool:
+        """Tell whether somebody closed a map since the last call."""
+        try:
+            now = open_count(device)
+        except OSError:  # the map is gone
+            now = 0
+        before = self._open_counts.get(device, now + 1)  # whoever sent the first command
+        self._open_counts[device] = now
+        return now < before
+
+    def after_a_user(self, device: int) -> str:
+        """Forget a map's key if the guest has taken its registration to another host."""
+        try:
+            return forget_if_preempted(device)
+        except OSError:  # the map is gone
+            return ""
+
+
+class _Map:
+    """A map, and what carries commands out on it.
+
+    Attributes:
+        fd: Its descriptor.
+        device: Its number.
+        name: Its name, which multipath calls its alias.
+        paths: Its paths, as they answer at the moment.
+    """
+
+    def __init__(self, library: Library, fd: int) -> None:
+        self._library = library
+        self.fd = fd
+        self.device = os.fstat(fd).st_rdev
+        self.name = map_paths.name(self.device)
+        self.paths: tuple[Path, ...] = map_paths.look(self.device)
+
+    @property
+    def usable(self) -> list[str]:
+        """The block nodes of the paths that reach the disk."""
+        return [path.node for path in self.paths if path.is_usable]
+
+    def through_library(self, command: PersistentReserveOut, data_out: bytes) -> Completion:
+        """Carry a command out on all paths, or on one that counts for all, and tell multipathd.
+
+        Raises:
+            DeviceError: There is no path; release 0.9.4 may report success then.
+        """
+        if not self.usable:
+            raise DeviceError(mpathpersist.NO_PATH)
+        return self._library.persistent_reserve_out(self.fd, command, data_out, self.paths)
+
+    def on_one_path(
+        self,
+        command: PersistentReserveOut,
+        data_out: bytes,
+        *,
+        until_not: Completion | None = None,
+    ) -> Completion:
+        """Send a command to one path that carries it out; see `map_paths.on_one`."""
+        return map_paths.on_one(self.fd, _encode(command), data_out, until_not=until_not)
+
+    def read(self, action: InServiceAction) -> bytes:
+        """Give the data of a PERSISTENT RESERVE IN; none if it does not end with GOOD."""
+        command = PersistentReserveIn(action, allocation_length=_ALLOCATION_LENGTH)
+        return map_paths.on_one(self.fd, _encode(command)).data
+
+    @property
+    def reservation(self) -> Reservation | None:
+        """What the disk has for a reservation."""
+        try:
+            return ReadReservation.decode(self.read(InServiceAction.READ_RESERVATION)).reservation
+        except MalformedError:  # it did not end with GOOD
+            return None
 
 
 def _objection(command: PersistentReserveOut, data_out: bytes) -> Completion | None:
@@ -111,94 +204,122 @@ def _objection(command: PersistentReserveOut, data_out: bytes) -> Completion | N
     return _INVALID_LIST if has_ports and command.service_action not in _REGISTER else None
 
 
-def _on_some_path(
-    library: Library, fd: int, command: PersistentReserveOut, data_out: bytes
-) -> Completion:
+def _through_one_path(device: _Map, command: PersistentReserveOut, data_out: bytes) -> Completion:
     """CLEAR, RESERVE, PREEMPT: what one path does counts for all of them.
 
-    The library is asked first, because multipathd has to know. Release 0.9.4 reports success if
-    there is no path; so it is asked again. Before 0.10.0 it overlooks a reservation_key in the
-    ``multipaths`` section of multipath.conf, and refuses commands that need none.
+    The library is asked first, because multipathd has to know. Before 0.10.0 it overlooks a
+    reservation_key in the ``multipaths`` section of multipath.conf, and refuses commands that need
+    none.
     """
     try:
-        completion = library.persistent_reserve_out(fd, command, data_out)
+        return device.through_library(command, data_out)
     except NoReservationKeyError:
-        return _on_one_path(fd, _encode(command), data_out)
-    return FAILED if completion == GOOD and not library.has_path(fd) else completion
+        return device.on_one_path(command, data_out)
 
 
-def _preempt(
-    library: Library, fd: int, command: PersistentReserveOut, data_out: bytes
-) -> Completion:
+def _clear(device: _Map, command: PersistentReserveOut, data_out: bytes) -> Completion:
+    completion = _through_one_path(device, command, data_out)
+    return _conflict(device) if completion == RESERVATION_CONFLICT else completion
+
+
+def _preempt(device: _Map, command: PersistentReserveOut, data_out: bytes) -> Completion:
     """PREEMPT, which leaves whoever sends it registered, whatever key it names (SPC-4, 5.12.11).
 
-    If it names the map's own key, the disk unregisters all paths but the one that sent it, and the
-    library leaves it at that before release 0.13.
+    If it names the map's own key, or all registrants (key 0), the disk unregisters all paths but
+    the one that sent it, and the library leaves it at that before release 0.13.
     """
-    completion = _on_some_path(library, fd, command, data_out)
-    if completion == GOOD and data_out[:8] == data_out[8:16]:
-        _register_all_paths_again(library, fd, data_out[:8])
+    completion = _clear(device, command, data_out)
+    if completion == GOOD and data_out[8:16] in (data_out[:8], _NO_KEY):
+        _register_all_paths_again(device, data_out[:8])
     return completion
 
 
-def _register(
-    library: Library, fd: int, command: PersistentReserveOut, data_out: bytes
-) -> Completion:
+def _register(device: _Map, command: PersistentReserveOut, data_out: bytes) -> Completion:
     """REGISTER, maybe for other initiator ports too (SPEC_I_PT).
 
     The library can lose these without a word, as its threads change one parameter list. So one path
     gets the list as it is, and then the library registers all paths.
     """
     if data_out[_FLAGS_BYTE] & _SPEC_I_PT:
-        completion = _on_one_path(fd, _encode(command), data_out)
+        completion = device.on_one_path(command, data_out)
         if completion != GOOD:
             return completion
         without_ports = bytearray(data_out[:BASIC_SIZE])
         without_ports[_FLAGS_BYTE] &= ~_SPEC_I_PT
         data_out = bytes(without_ports)
         command = command.but(service_action=OutServiceAction.REGISTER_AND_IGNORE_EXISTING_KEY)
-    completion = library.persistent_reserve_out(fd, command, data_out)
+    if data_out[8:16] == _NO_KEY and len(device.usable) < len(device.paths):
+        command = _take_from_lost_paths(device, command, data_out)
+    completion = device.through_library(command, data_out)
     if completion == GOOD:
         key = int.from_bytes(data_out[8:16], "big")
         aptpl = bool(data_out[_FLAGS_BYTE] & _APTPL)
-        keep_registered(map_paths.name(fd), key, aptpl=aptpl)
-    return completion
+        multipathd.keep_registered(device.name, key, aptpl=aptpl)
+    return _conflict(device) if completion == RESERVATION_CONFLICT else completion
 
 
-def _reserve(
-    library: Library, fd: int, command: PersistentReserveOut, data_out: bytes
-) -> Completion:
+def _take_from_lost_paths(
+    device: _Map, command: PersistentReserveOut, data_out: bytes
+) -> PersistentReserveOut:
+    """Before a map is unregistered, take the key from paths that do not answer.
+
+    They would keep it, and a reservation with it, once multipathd has forgotten it (before 0.13).
+    A path that answers preempts the map's own key. If that path is not registered itself, the key
+    is another host's by now, and nothing changes.
+
+    Returns:
+        The command that unregisters the rest.
+    """
+    key = data_out[:8]
+    if command.service_action == OutServiceAction.REGISTER_AND_IGNORE_EXISTING_KEY:
+        key = multipathd.known_key(device.name).to_bytes(8, "big")
+    if key == _NO_KEY:
+        return command
+    held = device.reservation
+    preempt = PersistentReserveOut(
+        OutServiceAction.PREEMPT, BASIC_SIZE, held.scope if held else 0, held.type if held else 0
+    )
+    if device.on_one_path(preempt, key * 2 + bytes(8)) != GOOD:
+        return command
+    return command.but(service_action=OutServiceAction.REGISTER_AND_IGNORE_EXISTING_KEY)
+
+
+def _reserve(device: _Map, command: PersistentReserveOut, data_out: bytes) -> Completion:
     """RESERVE, which is no conflict for whoever holds that reservation (SPC-4, 5.12.10).
 
     The disk knows the paths as so many I_T nexuses, and refuses all but the one that reserved.
     """
-    completion = _on_some_path(library, fd, command, data_out)
+    completion = _through_one_path(device, command, data_out)
     if completion != RESERVATION_CONFLICT:
         return completion
     key = int.from_bytes(data_out[:8], "big")
+    if not key or not is_registered(device.usable, key):  # another host may have the same one
+        return _conflict(device)
     own = Reservation(key, command.type, command.scope)
-    return GOOD if _reservation(fd) == own else RESERVATION_CONFLICT
+    return GOOD if device.reservation == own else RESERVATION_CONFLICT
 
 
-def _release(
-    library: Library, fd: int, command: PersistentReserveOut, data_out: bytes
-) -> Completion:
+def _release(device: _Map, command: PersistentReserveOut, data_out: bytes) -> Completion:
     """RELEASE, which the path that reserved carries out, and others ignore with GOOD."""
-    answers = [_on_this_path(path, _encode(command), data_out) for path in _paths(fd)]
-    heard = [answer for answer in answers if answer not in _TRANSPORT_FAILURES]
+    answers = [answer for _, answer in _on_each(device.usable, command, data_out)]
+    heard = [answer for answer in answers if answer not in TRANSPORT_FAILURES]
     if not heard:
-        return answers[0] if answers else FAILED
+        raise DeviceError(mpathpersist.NO_PATH)
     key = int.from_bytes(data_out[:8], "big")
-    left = _reservation(fd)
+    left = device.reservation
     if left is None or left.key != key:
-        return GOOD if GOOD in heard else heard[0]
-    if (left.scope, left.type) == (command.scope, command.type):
-        return _release_for_a_lost_path(library, fd, command, data_out)
-    return next((answer for answer in heard if answer != GOOD), _INVALID_RELEASE)
+        completion = GOOD if GOOD in heard else heard[0]
+    elif (left.scope, left.type) == (command.scope, command.type):
+        completion = _release_for_a_lost_path(device, command, data_out)
+    else:
+        return next((answer for answer in heard if answer != GOOD), _INVALID_RELEASE)
+    if completion == GOOD:
+        multipathd.tell_released(device.name)
+    return completion
 
 
 def _release_for_a_lost_path(
-    library: Library, fd: int, command: PersistentReserveOut, data_out: bytes
+    device: _Map, command: PersistentReserveOut, data_out: bytes
 ) -> Completion:
     """RELEASE while the path that reserved is down.
 
@@ -208,44 +329,56 @@ def _release_for_a_lost_path(
     take_over = command.but(service_action=OutServiceAction.PREEMPT)
     own_key = data_out[:8]
     completion = FAILED
-    for path in _paths(fd):
-        completion = _on_this_path(path, _encode(take_over), own_key * 2 + bytes(8))
+    for path, completion in _on_each(device.usable, take_over, own_key * 2 + bytes(8)):
         if completion == GOOD:
-            completion = _on_this_path(path, _encode(command), data_out)
-            _register_all_paths_again(library, fd, own_key)
+            completion = next((answer for _, answer in _on_each([path], command, data_out)), FAILED)
+            _register_all_paths_again(device, own_key)
             break
     return completion
 
 
-def _register_all_paths_again(library: Library, fd: int, key: bytes) -> None:
+def _register_all_paths_again(device: _Map, key: bytes) -> None:
     """Register the paths that lost a key, unless another host has removed all of it meanwhile."""
     try:
-        keys = ReadKeys.decode(_read(fd, InServiceAction.READ_KEYS)).keys
+        keys = ReadKeys.decode(device.read(InServiceAction.READ_KEYS)).keys
     except MalformedError:  # it did not end with GOOD
         return
-    if int.from_bytes(key, "big") in keys:
+    missing = len(device.usable) - keys.count(int.from_bytes(key, "big"))
+    if 0 < missing < len(device.usable):
         parameter_list = bytearray(key * 2 + bytes(8))
-        parameter_list[_FLAGS_BYTE] = _APTPL if _is_aptpl_active(fd) else 0
-        library.persistent_reserve_out(fd, _REGISTER_EVERYWHERE, bytes(parameter_list))
+        parameter_list[_FLAGS_BYTE] = _APTPL if is_aptpl_active(device.usable) else 0
+        device.through_library(_REGISTER_EVERYWHERE, bytes(parameter_list))
 
 
-def _register_and_move(
-    library: Library, fd: int, command: PersistentReserveOut, data_out: bytes
-) -> Completion:
+def _register_and_move(device: _Map, command: PersistentReserveOut, data_out: bytes) -> Completion:
     """REGISTER AND MOVE, which the library lacks. Only the path that reserved can do it."""
-    completion = _on_one_path(fd, _encode(command), data_out, until_not=RESERVATION_CONFLICT)
-    if completion == GOOD and data_out[_UNREG_BYTE] & _UNREG:
+    completion = device.on_one_path(command, data_out, until_not=RESERVATION_CONFLICT)
+    if completion != GOOD:
+        return completion
+    multipathd.tell_released(device.name)
+    if data_out[_UNREG_BYTE] & _UNREG:
         # The disk has unregistered that path only.
         no_key = data_out[:8] + bytes(BASIC_SIZE - 8)
-        return library.persistent_reserve_out(fd, _REGISTER_EVERYWHERE, no_key)
+        return device.through_library(_REGISTER_EVERYWHERE, no_key)
     return completion
 
 
-_CARRY_OUT: dict[int, Callable[[Library, int, PersistentReserveOut, bytes], Completion]] = {
+def _conflict(device: _Map) -> Completion:
+    """Give RESERVATION CONFLICT; if the map is not registered any more, multipathd must know.
+
+    Raises:
+        DeviceError: multipathd keeps the key.
+    """
+    if warning := forget_if_preempted(device.device):
+        raise DeviceError(warning, RESERVATION_CONFLICT)
+    return RESERVATION_CONFLICT
+
+
+_CARRY_OUT: dict[int, Callable[[_Map, PersistentReserveOut, bytes], Completion]] = {
     OutServiceAction.REGISTER: _register,
     OutServiceAction.RESERVE: _reserve,
     OutServiceAction.RELEASE: _release,
-    OutServiceAction.CLEAR: _on_some_path,
+    OutServiceAction.CLEAR: _clear,
     OutServiceAction.PREEMPT: _preempt,
     OutServiceAction.PREEMPT_AND_ABORT: _preempt,
     OutServiceAction.REGISTER_AND_IGNORE_EXISTING_KEY: _register,
@@ -253,74 +386,10 @@ _CARRY_OUT: dict[int, Callable[[Library, int, PersistentReserveOut, bytes], Comp
 }
 
 
-def _on_one_path(
-    fd: int, cdb: bytes, data_out: bytes, *, until_not: Completion | None = None
-) -> Completion:
-    """Send a command to the path that the kernel picks, then to others until one carries it out.
-
-    Args:
-        fd: The map.
-        cdb: 16 bytes.
-        data_out: The parameter list.
-        until_not: A completion for which the next path is tried as well.
-    """
-    completion = FAILED
-    for path in chain([fd], _paths(fd)):
-        completion = _on_this_path(path, cdb, data_out)
-        if completion != until_not and completion not in _TRANSPORT_FAILURES:
-            break
-    return completion
-
-
-def _on_this_path(path: int, cdb: bytes, data_out: bytes) -> Completion:
-    """Send a command, past unit attentions.
-
-    A path has them for what the guest did on another path: nothing that one I_T nexus would see.
-    The library takes them in the same way.
-    """
-    completion = _disk.execute(path, cdb, data_out)
-    for _ in range(_UNIT_ATTENTIONS_MAX):
-        if not _is_unit_attention(completion):
-            break
-        completion = _disk.execute(path, cdb, data_out)
-    return completion
-
-
-def _is_unit_attention(completion: Completion) -> bool:
-    try:
-        return Sense.decode(completion.sense).key == SenseKey.UNIT_ATTENTION
-    except MalformedError:  # it has no sense data
-        return False
-
-
-def _paths(fd: int) -> Iterator[int]:
-    """Give a map's paths, opened one after the other."""
-    for path in map_paths.paths(fd):
-        with suppress(OSError):  # gone meanwhile
-            opened = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-            try:
-                yield opened
-            finally:
-                os.close(opened)
-
-
-def _reservation(fd: int) -> Reservation | None:
-    try:
-        return ReadReservation.decode(_read(fd, InServiceAction.READ_RESERVATION)).reservation
-    except MalformedError:  # it did not end with GOOD
-        return None
-
-
-def _is_aptpl_active(fd: int) -> bool:
-    try:
-        return ReportCapabilities.decode(_read(fd, InServiceAction.REPORT_CAPABILITIES)).ptpl_a
-    except MalformedError:
-        return False
-
-
-def _read(fd: int, service_action: InServiceAction) -> bytes:
-    command = PersistentReserveIn(service_action, allocation_length=_ALLOCATION_LENGTH)
-    return _on_one_path(fd, _encode(command), b"").data
+def _on_each(
+    paths: Iterable[str], command: PersistentReserveOut, data_out: bytes
+) -> Iterable[tuple[str, Completion]]:
+    return map_paths.on_each(paths, _encode(command), data_out)
 
 
 def _encode(command: PersistentReserveIn | PersistentReserveOut) -> bytes:

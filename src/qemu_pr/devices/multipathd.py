@@ -28,10 +28,10 @@ def keep_registered(alias: str, key: int, *, aptpl: bool) -> None:
     """
     if key == 0:
         return
-    known = _known_key(alias)
+    known = known_key(alias)
     if known == 0:
         _ask(f"setprkey map {alias} key {key:x}{':aptpl' if aptpl else ''}")
-        known = _known_key(alias)
+        known = known_key(alias)
     if known != key:
         raise DeviceError(
             f"paths that come back will not be registered: multipathd has"
@@ -41,12 +41,35 @@ def keep_registered(alias: str, key: int, *, aptpl: bool) -> None:
         )
 
 
-def _known_key(alias: str) -> int:
+def known_key(alias: str) -> int:
+    """Give the key with which multipathd registers paths of a map; 0 if it has none."""
     reply = _ask(f"getprkey map {alias}").split(":")[0].strip()
     try:
         return int(reply, 16)
     except ValueError:  # "none", or it cannot tell
         return 0
+
+
+def forget(alias: str) -> bool:
+    """Have multipathd register no path of a map any more.
+
+    Returns:
+        Whether it has no key now; it keeps one that stands in multipath.conf.
+    """
+    _ask(f"unsetprstatus map {alias}")
+    _ask(f"unsetprkey map {alias}")
+    return known_key(alias) == 0
+
+
+def tell_released(alias: str) -> None:
+    """Tell multipathd that a map holds no reservation; releases before 0.13 do not ask."""
+    global _knows_hold
+    if _knows_hold:
+        reply = _ask(f"unsetprhold map {alias}")
+        _knows_hold = not reply or reply.startswith(("ok", "timeout"))
+
+
+_knows_hold = True
 
 
 def _ask(command: str) -> str:

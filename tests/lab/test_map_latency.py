@@ -1,0 +1,115 @@
+"""What a command on a map takes, through our helper and through a C helper with libmpathpersist.
+
+Measured, not judged: name that helper, built as the performance page says, with ``--c-helper``. The
+first command after a rest is one for which our helper has to start a process for the map.
+"""
+
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lab_helper import PROGRAMS, listens
+from multipathd import NODE, multipath_map
+from target import create_disk
+from waiting import wait_for
+from wire import Client, parameter_list, persistent_reserve_in, persistent_reserve_out, status
+
+REGISTER, RESERVE, RELEASE, CLEAR, PREEMPT, _, REGISTER_AND_IGNORE = range(7)
+KEY, NOBODY, TYPE = 0xA1, 0xDEAD, 5
+
+READS = {"READ KEYS": 0, "READ RESERVATION": 1, "REPORT CAPABILITIES": 2}
+# In this order; each leaves what the next one needs.
+OUTS = {
+    "REGISTER": (REGISTER, 0, KEY, 0),
+    "RESERVE": (RESERVE, KEY, 0, TYPE),
+    "RESERVE again": (RESERVE, KEY, 0, TYPE),
+    "RELEASE": (RELEASE, KEY, 0, TYPE),
+    "PREEMPT": (PREEMPT, KEY, KEY, TYPE),
+    "REGISTER AND IGNORE": (REGISTER_AND_IGNORE, 0, KEY, 0),
+    "CLEAR": (CLEAR, KEY, 0, 0),
+}
+
+
+@pytest.fixture
+def programs(request: pytest.FixtureRequest) -> dict[str, str]:
+    theirs = request.config.getoption("--c-helper")
+    return {"ours": PROGRAMS["ours"], **({"c": theirs} if theirs else {})}
+
+
+@pytest.mark.parametrize(("paths", "others"), [(2, 0), (4, 0), (8, 0), (2, 100)])
+def test_latency_on_a_map(
+    programs: dict[str, str],
+    output: Path,
+    paths: int,
+    others: int,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rounds = request.config.getoption("--rounds")
+    first = 1000 + 10 * paths + others
+    disk = create_disk(f"measured-{paths}-{others}", hosts=paths, first=first)
+    beside = [create_disk(f"beside-{number}", 1, first=2000 + number) for number in range(others)]
+    disks = [one.hosts[0] for one in beside]
+    found: dict[str, dict[str, list[float]]] = {name: {} for name in programs}
+
+    with multipath_map(disk.hosts, output / "multipathd-latency.log", beside=disks) as the_map:
+        the_map.configure(defaults="reservation_key file")
+        for turn in range(rounds):
+            for name in sorted(programs, reverse=turn % 2 == 0):
+                for helper in _running(programs[name], f"/run/latency-{name}.sock", output):
+                    _measure(helper, found[name])
+    for one in (disk, *beside):
+        one.remove()
+
+    table = "\n".join(_rows(found))
+    with (output / "map-latency.txt").open("a") as file:
+        file.write(f"{paths} paths, {others} other maps: milliseconds, medians\n{table}\n\n")
+    with capsys.disabled():
+        print(f"\n{paths} paths, {others} other maps: milliseconds, medians\n{table}")
+
+
+def _running(program: str, socket: str, output: Path) -> Iterator[str]:
+    """Run a helper for a turn: each turn has a new one, whose first command starts all."""
+    with (output / "latency.log").open("ab") as log:
+        helper = subprocess.Popen([program, "-k", socket, "-f", f"{socket}.pid"], stderr=log)
+    wait_for(lambda: listens(socket), f"{program} to listen")
+    yield socket
+    helper.terminate()
+    helper.wait()
+
+
+def _measure(socket: str, found: dict[str, list[float]]) -> None:
+    def timed(name: str, do: Callable[[], int]) -> None:
+        begin = time.perf_counter()
+        ended = do()
+        found.setdefault(name, []).append(1000 * (time.perf_counter() - begin))
+        assert ended in (0, 0x18), (name, ended)
+
+    with Client(socket) as client:
+
+        def read(action: int) -> int:
+            return status(client.command(NODE, persistent_reserve_in(action)))
+
+        def out(action: int, key: int, other: int, type_: int) -> int:
+            command = persistent_reserve_out(action, type_)
+            return status(client.command(NODE, command, parameter_list(key, other)))
+
+        timed("first command: REGISTER", lambda: out(REGISTER_AND_IGNORE, 0, KEY, 0))
+        out(CLEAR, KEY, 0, 0)
+        for _ in range(3):
+            for name, arguments in OUTS.items():
+                timed(name, lambda arguments=arguments: out(*arguments))  # type: ignore[misc]
+                for reading, action in READS.items():
+                    timed(reading, lambda action=action: read(action))  # type: ignore[misc]
+
+
+def _rows(found: dict[str, dict[str, list[float]]]) -> Iterator[str]:
+    for name in found["ours"]:
+        medians = {helper: statistics.median(values[name]) for helper, values in found.items()}
+        row = f"{name:24}" + "".join(f" {key} {value:8.2f}" for key, value in medians.items())
+        ratio = f"  ratio {medians['ours'] / medians['c']:.2f}" if "c" in medians else ""
+        yield row + ratio
