@@ -52,6 +52,14 @@ def test_options_that_exclude_each_other(disk, options, why):
     assert why in refused(disk, *options)
 
 
+@pytest.mark.parametrize("options", [["--nonsense"], ["--skip=none"], ["--profile=none"]])
+def test_a_mistyped_option_is_not_taken_for_a_disk_that_deviates(disk, options, capsys):
+    with pytest.raises(SystemExit) as ended:
+        validate_disk(disk, *options)
+
+    assert ended.value.code == 2
+
+
 def test_a_quirk_that_does_not_exist(disk, state):
     assert "there is none of that name, but ignore-replaces" in refused(
         disk, f"--simulate={state}", "--quirk=nosuch"

@@ -43,8 +43,8 @@ hosts left, and does nothing else.
 With --json one object is printed: what the disk is, each check with its steps, which have the bytes
 that were sent and received, and the verdicts.
 
-Exit status: 0 the disk conforms, 1 it deviates, 2 it could not be looked at; 128 and the signal's
-number if a signal ended it.
+Exit status: 0 the disk conforms, 1 it deviates, 2 it could not be looked at, or an option is wrong;
+128 and the signal's number if a signal ended it.
 
 Examples:
 
