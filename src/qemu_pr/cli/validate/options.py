@@ -94,11 +94,15 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Refuse options that exclude each other.
+    """Refuse options that exclude each other, and empty ones: a shell's variable was not set.
 
     Raises:
         OptionsError: They do.
     """
+    for name in ("peer", "socket", "peer_socket", "peer_command"):
+        if (value := getattr(args, name)) is not None and not value.strip():
+            what = f"--{name.replace('_', '-')}: it is empty"
+            raise OptionsError(f"{what}; name one, or leave the option out")
     for one, other in (
         ("peer_command", "peer_socket"),
         ("simulate", "socket"),
