@@ -144,3 +144,12 @@ def test_no_room_for_the_output_is_not_taken_for_a_disk_that_deviates(disk, stat
 
     assert done.stderr == "qemu-pr: output: No space left on device\n"
     assert done.returncode == 2
+
+
+def test_without_a_peer_one_line_tells_what_was_left_out(disk, start_helper):
+    done = validate_disk(disk, f"--socket={start_helper(1)}", "--yes")
+
+    told = [line for line in done.stdout.splitlines() if "there is no PEER" in line]
+    assert len(told) == 1 + 3, told
+    assert told[0].startswith("left out  ")
+    assert told[3].startswith("live-migration: not shown: same-disk, two-nexuses, type-5, ")
