@@ -52,6 +52,36 @@ def test_options_that_exclude_each_other(disk, options, why):
     assert why in refused(disk, *options)
 
 
+@pytest.mark.parametrize("options", [["--nonsense"], ["--skip=none"], ["--profile=none"]])
+def test_a_mistyped_option_is_not_taken_for_a_disk_that_deviates(disk, options, capsys):
+    with pytest.raises(SystemExit) as ended:
+        validate_disk(disk, *options)
+
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("option", ["--peer", "--peer-socket", "--peer-command"])
+def test_an_empty_peer_is_not_taken_for_none(disk, state, start_helper, option):
+    line = refused(disk, f"--socket={start_helper(1)}", "--yes", f"{option}=")
+
+    assert f"{option}: it is empty; name one, or leave the option out" in line
+
+
+def test_a_peer_command_that_no_shell_would_take(disk, start_helper):
+    line = refused(disk, f"--socket={start_helper(1)}", "--yes", "--peer-command='ssh b")
+
+    assert "--peer-command 'ssh b: No closing quotation; write it as a shell would have it" in line
+
+
+def test_one_helper_by_two_names(disk, start_helper, tmp_path):
+    socket = start_helper(1)
+    (tmp_path / "other.sock").symlink_to(socket)
+
+    line = refused(disk, f"--socket={socket}", f"--peer-socket={tmp_path}/other.sock", "--yes")
+
+    assert "PEER is DISK by the same way, which is one nexus" in line
+
+
 def test_a_quirk_that_does_not_exist(disk, state):
     assert "there is none of that name, but ignore-replaces" in refused(
         disk, f"--simulate={state}", "--quirk=nosuch"

@@ -1,10 +1,16 @@
 """What `qemu-pr validate` prints and writes, for people, programs and vendors."""
 
+import os
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
+
+import pytest
 
 from qemu_pr.scsi.commands import InServiceAction, PersistentReserveIn
 from qemu_pr.scsi.parameter_data import ReadKeys
+from validating import validate_disk
 
 VOID = {"meta", "br", "line", "path", "rect"}
 
@@ -91,10 +97,59 @@ def test_the_page_is_whole_and_loads_nothing(validate, tmp_path):
     assert report.read_text().count("<details open>") == 1
 
 
-def test_a_report_that_cannot_be_written_is_told_of(validate):
+def test_a_report_that_cannot_be_written_is_told_of_before_anything_is_sent(validate):
     done = validate("--report=/proc/none", "--profile=live-migration")
 
-    assert done.status == 2
+    assert (done.status, done.stdout) == (2, "")
     assert "/proc/none: cannot write the report: No such file or directory; name another" in (
         done.stderr
     )
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_a_report_that_finds_no_room_takes_nothing_else_away(validate):
+    done = validate("--report=/dev/full", "--profile=live-migration")
+
+    assert done.status == 2
+    assert done.stdout.endswith("live-migration: works\n")
+    assert "/dev/full: cannot write the report: No space left on device; name another" in (
+        done.stderr
+    )
+
+
+def test_a_report_is_not_written_over_the_disk(validate, disk):
+    before = disk.read_bytes()
+
+    done = validate("--report", disk)
+
+    assert f"{disk}: it is a disk, and no place for the report; name another" in done.stderr
+    assert disk.read_bytes() == before
+
+
+def test_a_report_of_an_earlier_run_is_kept_if_nobody_agrees_to_another(disk, state, tmp_path):
+    report = tmp_path / "report.html"
+    report.write_text("earlier")
+
+    validate_disk(disk, f"--simulate={state}", f"--report={report}")
+
+    assert report.read_text() == "earlier"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+def test_no_room_for_the_output_is_not_taken_for_a_disk_that_deviates(disk, state):
+    command = [sys.executable, "-m", "qemu_pr", "validate", disk, "--simulate", state, "--yes"]
+
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+
+    assert done.stderr == "qemu-pr: output: No space left on device\n"
+    assert done.returncode == 2
+
+
+def test_without_a_peer_one_line_tells_what_was_left_out(disk, start_helper):
+    done = validate_disk(disk, f"--socket={start_helper(1)}", "--yes")
+
+    told = [line for line in done.stdout.splitlines() if "there is no PEER" in line]
+    assert len(told) == 1 + 3, told
+    assert told[0].startswith("left out  ")
+    assert told[3].startswith("live-migration: not shown: same-disk, two-nexuses, type-5, ")

@@ -3,7 +3,6 @@
 import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -24,21 +23,6 @@ MEDIUM = {
     f"reads-writes-{type_}{suffix}" for type_ in (1, 3, 5, 6, 7, 8) for suffix in ("", "-peer")
 }
 PERSIST = f"{sys.executable} -m qemu_pr persist --socket"
-
-
-@pytest.fixture
-def start_helper(tmp_path: Path, state: Path):
-    """Start a host's helper, by the last digit of its initiator port; give its socket."""
-    with ExitStack() as stack:
-
-        def start(digit: int) -> str:
-            socket = f"{tmp_path}/{digit}.sock"
-            command = [sys.executable, "-m", "qemu_pr", "helper"]
-            options = ["--simulate", str(state), f"--initiator=naa.500000000000000{digit}"]
-            stack.enter_context(running_helper(command, socket, *options))
-            return socket
-
-        yield start
 
 
 @pytest.fixture

@@ -4,15 +4,18 @@ import argparse
 import os
 from collections.abc import Iterable, Sequence
 
-from qemu_pr.cli.parser import OperatorParser
+from qemu_pr.cli.parser import USAGE_ERROR, OperatorParser
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
 
 class GuessingParser(OperatorParser):
     """An operator's parser whose subparsers are of the same class, and that names the nearest word.
+
+    A subcommand whose status 1 is a finding says with the default ``error_status`` what its errors
+    end with.
 
     Attributes:
         allow_underscores: Long options may have ``_`` for ``-``.
@@ -34,6 +37,10 @@ class GuessingParser(OperatorParser):
             guess = meant(self, unknown, args or ())
             self.error(f"unrecognized arguments: {' '.join(unknown)}{guess}")
         return found, unknown
+
+    def error(self, message: str) -> "NoReturn":
+        """Print what is wrong, and exit."""
+        self.exit(self.get_default("error_status") or USAGE_ERROR, f"{self.report(message)}\n")
 
     def _check_value(self, action: argparse.Action, value: "Any") -> None:
         """Refuse what is no choice, and name the nearest one."""

@@ -78,7 +78,7 @@ def _parsers() -> tuple[GuessingParser, dict[str, Command]]:
         version=f"qemu-pr {__version__}",
         help="print the version and exit",
     )
-    parser.set_defaults(run=_overview)
+    parser.set_defaults(run=_overview, error_status=USAGE_ERROR)
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", parser_class=Command
     )
@@ -100,9 +100,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    error_status = USAGE_ERROR
     try:
         parser, _ = _parsers()
         options = parser.parse_args(arguments)
+        error_status = options.error_status
         status: int = options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -112,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"qemu-pr: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return USAGE_ERROR
+        return error_status
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return status

@@ -22,6 +22,9 @@ from qemu_pr.validate.oracle import Oracle
 from qemu_pr.validate.steps import Look, Nexuses, Step, Task, Who
 from qemu_pr.validate.ways import LostError, NotPossibleError, Way
 
+NO_PEER = "there is no PEER"
+"""Why a check of two nexuses was left out where there is one."""
+
 
 class OthersError(Exception):
     """Another program registered with the disk while it was examined; the text says which key."""
@@ -115,7 +118,7 @@ class Examination:
         if check.name in self.choice.skip:
             return "--skip"
         if check.senders - self.ways.keys():
-            return "there is no PEER"
+            return NO_PEER
         for name in check.needs:
             needed = self._results.get(name)
             if needed and needed.outcome is Outcome.DEVIATES and not needed.is_slight:

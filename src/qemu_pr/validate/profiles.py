@@ -91,16 +91,20 @@ class Profile:
             if one.check.name not in shown | spared and not one.check.is_about_a_map
         ]
         if missing or left_out:
-            reasons = dict.fromkeys(
-                f"{one.check.name} was left out: {one.what}" for one in left_out
-            )
-            return Verdict(
-                self, Word.UNKNOWN, (*reasons, *(f"{name} was not run" for name in missing))
-            )
+            not_run = (f"{name} was not run" for name in missing)
+            return Verdict(self, Word.UNKNOWN, (*_left_out(left_out), *not_run))
         slight = [*broken, *(one for one in wanted if one.outcome is Outcome.DEVIATES)]
         if slight:
             return Verdict(self, Word.BUT, tuple(map(_cause, slight)))
         return Verdict(self, Word.WORKS)
+
+
+def _left_out(results: list[Result]) -> Iterator[str]:
+    names: dict[str, list[str]] = {}
+    for one in results:
+        names.setdefault(one.what, []).append(one.check.name)
+    for why, left_out in names.items():
+        yield f"{', '.join(left_out)} {'was' if len(left_out) == 1 else 'were'} left out: {why}"
 
 
 def _consequences(results: list[Result]) -> Iterator[str]:

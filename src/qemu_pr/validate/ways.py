@@ -226,6 +226,9 @@ class CommandWay(Way):
         command: What comes before the options, as ``ssh node2``; ``sg_persist`` is added unless it
             names a program that does the same.
         path: The disk, as that host names it.
+
+    Raises:
+        ValueError: No shell could read the command.
     """
 
     why_no_medium = "--peer-command sends PERSISTENT RESERVE commands only"

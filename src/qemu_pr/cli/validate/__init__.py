@@ -3,6 +3,8 @@
 import argparse
 import contextlib
 import json
+import os
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -29,7 +31,7 @@ CONFORMS, DEVIATES, COULD_NOT_LOOK = 0, 1, 2
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Tell a parser what the subcommand does, and its options."""
     options.add(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, error_status=COULD_NOT_LOOK)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
                 return CONFORMS
             if not _confirm_by(args.yes)(text.question(opened, args)):
                 return COULD_NOT_LOOK
+            if args.report:
+                _check_writable(args.report, args.disk)
             return _examine(args, opened)
     except ConnectError as error:
         return _complain(f"{error}; start qemu-pr-helper, or see --socket and --peer-socket")
@@ -84,12 +88,12 @@ def _examine(args: argparse.Namespace, opened: Opened) -> int:
         print("qemu-pr: validate: stopped; none of its keys is left", file=sys.stderr)
         return 128 + error.number
     report.learn(examination)
-    if args.report:
-        _write(args.report, as_html.render(report))
     if args.json:
         print(json.dumps(as_json.describe(report), indent=2))
     else:
         text.summarize(report)
+    if args.report:
+        _write(args.report, as_html.render(report))
     return DEVIATES if report.deviating else CONFORMS
 
 
@@ -139,9 +143,25 @@ def _confirm_by(yes: bool) -> "leftovers.Confirm":
     return confirm
 
 
+def _check_writable(path: str, disk: str) -> None:
+    """Try a report's file before a disk is examined for nothing; what it holds stays."""
+    is_new = not os.path.exists(path)
+    if not is_new and (os.path.samefile(path, disk) or stat.S_ISBLK(os.stat(path).st_mode)):
+        raise RefusedError(path, "it is a disk, and no place for the report", "name another")
+    with _told_of(path), open(path, "a"):
+        if is_new:
+            os.unlink(path)
+
+
 def _write(path: str, page: str) -> None:
-    try:
+    with _told_of(path):
         Path(path).write_text(page, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _told_of(path: str) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise RefusedError(
             path, f"cannot write the report: {error.strerror}", "name another"

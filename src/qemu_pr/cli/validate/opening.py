@@ -87,10 +87,14 @@ def _add_peer(
 ) -> None:
     path = args.peer or args.disk
     if args.peer_command is not None:
-        opened.ways[Who.PEER] = CommandWay(args.peer_command, path)
+        try:
+            opened.ways[Who.PEER] = CommandWay(args.peer_command, path)
+        except ValueError as error:
+            what = f"--peer-command {args.peer_command}: {error}"
+            raise OptionsError(f"{what}; write it as a shell would have it") from None
         return
     is_same = os.path.exists(path) and _is_one_node(os.stat(path), disk)
-    if is_same and not args.simulate and args.peer_socket == args.socket:
+    if is_same and not args.simulate and _is_one_socket(args.socket, args.peer_socket):
         raise OptionsError(
             f"{path}: PEER is DISK by the same way, which is one nexus: name another path, or"
             " another host's helper with --peer-socket or --peer-command"
@@ -108,6 +112,12 @@ def _is_one_node(one: os.stat_result, other: os.stat_result) -> bool:
     if one.st_rdev or other.st_rdev:
         return one.st_rdev == other.st_rdev
     return os.path.samestat(one, other)
+
+
+def _is_one_socket(one: str | None, other: str | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _way(

@@ -43,8 +43,8 @@ hosts left, and does nothing else.
 With --json one object is printed: what the disk is, each check with its steps, which have the bytes
 that were sent and received, and the verdicts.
 
-Exit status: 0 the disk conforms, 1 it deviates, 2 it could not be looked at; 128 and the signal's
-number if a signal ended it.
+Exit status: 0 the disk conforms, 1 it deviates, 2 it could not be looked at, or an option is wrong;
+128 and the signal's number if a signal ended it.
 
 Examples:
 
@@ -94,11 +94,15 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Refuse options that exclude each other.
+    """Refuse options that exclude each other, and empty ones: a shell's variable was not set.
 
     Raises:
         OptionsError: They do.
     """
+    for name in ("peer", "socket", "peer_socket", "peer_command"):
+        if (value := getattr(args, name)) is not None and not value.strip():
+            what = f"--{name.replace('_', '-')}: it is empty"
+            raise OptionsError(f"{what}; name one, or leave the option out")
     for one, other in (
         ("peer_command", "peer_socket"),
         ("simulate", "socket"),

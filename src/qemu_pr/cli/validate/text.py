@@ -7,6 +7,7 @@ from collections import Counter
 from qemu_pr.cli.validate.opening import Opened
 from qemu_pr.cli.validate.report import Report
 from qemu_pr.validate.check import Outcome, Result
+from qemu_pr.validate.examination import NO_PEER
 
 
 def question(opened: Opened, args: argparse.Namespace) -> str:
@@ -26,7 +27,9 @@ def question(opened: Opened, args: argparse.Namespace) -> str:
 
 
 def show(result: Result) -> None:
-    """Print what came of a check."""
+    """Print what came of a check; those that need a PEER which is not there, `summarize` tells."""
+    if result.what == NO_PEER:
+        return
     what = result.what if result.outcome is not Outcome.OK else result.check.what
     _print(f"{result.outcome:9} {result.check.name}: {what}")
     for note in result.notes:
@@ -35,6 +38,9 @@ def show(result: Result) -> None:
 
 def summarize(report: Report) -> None:
     """Print how many checks ended how, and the verdicts."""
+    alone = [result.check.name for result in report.results if result.what == NO_PEER]
+    if alone:
+        _print(f"{Outcome.LEFT_OUT:9} {', '.join(alone)}: {NO_PEER}; see --peer")
     counts = Counter(result.outcome for result in report.results)
     told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts[outcome])
     _print(f"\n{disk_line(report)}\n{len(report.results)} checks: {told}")
