@@ -36,6 +36,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "sphinx_inline_tabs",
+    "sphinxarg.ext",
 ]
 
 # With PYTHONWARNINGS=error: what others will have to change in their code is no error of ours.

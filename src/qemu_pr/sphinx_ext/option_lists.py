@@ -1,100 +1,97 @@
-"""A directive that prints what a program's parser says of its options, so that it cannot drift.
+"""The option reference, as sphinx-argparse reads it from the parsers, so that it cannot drift.
 
 ::
 
-    .. options-of:: qemu_pr.cli.qemu_pr:build_parser persist
+    .. argparse::
+       :ref: qemu_pr.sphinx_ext.option_lists.qemu_pr
+       :path: persist
+       :nosubcommands:
+       :nodefault:
+       :nodefaultconst:
 
-prints the description, the arguments and options, and the epilog of the subcommand ``persist``;
-with the flag ``:bare:`` the arguments and options only.
-Sphinx's own ``option`` directive lays them out, so ``:option:`` can refer to them. (sphinx-argparse
-prints no metavariables, and a default for every switch.)
+What sphinx-argparse lacks is added here. Before it reads a parser: metavariables, ``--help``, and
+text that has no markup of reStructuredText becomes text that has. Behind it: Sphinx's own
+``option`` directive lays the options out, so that ``:option:`` can refer to them; groups that
+argparse makes by itself have no heading; and the usage, which a man page tells as its synopsis, is
+left out.
 """
 
 import argparse
-import importlib
 import re
 import textwrap
 from collections.abc import Iterator
-from typing import ClassVar
 
 from docutils import nodes
-from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
 from sphinx.util.rst import escape
-from sphinx.util.typing import ExtensionMetadata, OptionSpec
+from sphinx.util.typing import ExtensionMetadata
+from sphinxarg.ext import ArgParseDirective  # type: ignore[import-untyped]
 
 from qemu_pr import __version__
+from qemu_pr.cli import qemu_pr as _qemu_pr
+from qemu_pr.cli import qemu_pr_helper as _qemu_pr_helper
 
-# Titles that argparse gives its groups by itself; a reader sees what is what.
-_ARGPARSE_TITLES = {"options", "positional arguments"}
+# What sphinx-argparse calls the groups that argparse makes by itself; a reader sees what is what.
+_ARGPARSE_TITLES = {"Named Arguments", "Positional Arguments"}
 
 # The first column of a table in an epilog, with the blanks behind it.
 _FIRST_COLUMN = re.compile(r" *\S+( \S+)*  +")
 
 
-def find_parser(reference: str, command: str = "") -> argparse.ArgumentParser:
-    """Make a parser, and find that of a subcommand in it.
+def qemu_pr() -> argparse.ArgumentParser:
+    """Give the parser of ``qemu-pr`` in the words of a manual."""
+    return in_words_of_a_manual(_qemu_pr.build_parser())
+
+
+def qemu_pr_helper() -> argparse.ArgumentParser:
+    """Give the parser of ``qemu-pr-helper`` in the words of a manual."""
+    return in_words_of_a_manual(_qemu_pr_helper.build_parser())
+
+
+def in_words_of_a_manual(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Make a parser tell what sphinx-argparse does not ask for: it parses nothing any more.
 
     Args:
-        reference: Module and function, as in ``package.module:function``.
-        command: The subcommand, or nothing for the program itself.
-
-    Raises:
-        ValueError: There is no such subcommand.
+        parser: The parser, which is changed, and with it those of its subcommands.
     """
-    module, _, function = reference.partition(":")
-    parser: argparse.ArgumentParser = getattr(importlib.import_module(module), function)()
-    if not command:
-        return parser
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction) and command in action.choices:
-            found: argparse.ArgumentParser = action.choices[command]
-            return found
-    raise ValueError(f"{reference} has no subcommand {command!r}")
-
-
-def describe(parser: argparse.ArgumentParser, *, bare: bool = False) -> str:
-    """Write what a parser says of itself as reStructuredText.
-
-    Args:
-        parser: The parser.
-        bare: Leave out its description and epilog.
-    """
-    description, epilog = ("", "") if bare else (parser.description, parser.epilog)
-    lines = [*_paragraphs(description), f".. program:: {parser.prog}", ""]
+    parser.description = _in_markup(parser.description)
+    parser.epilog = _in_markup(parser.epilog)
     for group in parser._action_groups:
-        actions = [action for action in group._group_actions if _is_described(action)]
-        if not actions:
-            continue
-        if group.title and group.title not in _ARGPARSE_TITLES:
-            lines += [f".. rubric:: {escape(group.title)}", ""]
-        lines += _paragraphs(group.description)
-        for action in actions:
-            lines += _option(parser, action)
-    lines += _paragraphs(epilog)
-    return "\n".join(lines)
+        commands = [one for one in group._group_actions if isinstance(one, _SubParsers)]
+        for command in commands:
+            for subparser in command.choices.values():
+                in_words_of_a_manual(subparser)
+        shown = [one for one in group._group_actions if one not in commands]
+        group.description = _in_markup(group.description)
+        group._group_actions = [_told(parser, one) for one in shown if one.help != _SUPPRESS]
+    return parser
 
 
-def _is_described(action: argparse.Action) -> bool:
-    return action.help is not argparse.SUPPRESS and not isinstance(
-        action, argparse._SubParsersAction
+_SubParsers = argparse._SubParsersAction
+_SUPPRESS = argparse.SUPPRESS
+
+
+def _told(parser: argparse.ArgumentParser, action: argparse.Action) -> argparse.Action:
+    """Write an action's metavariable behind each of its names, and its help as a sentence."""
+    formatter = argparse.HelpFormatter(parser.prog)
+    options = action.option_strings
+    default = action.dest.upper() if options else action.dest
+    value = "" if action.nargs == 0 else formatter._format_args(action, default)
+    text = formatter._expand_help(action) if action.help else ""
+    return argparse.Action(
+        [f"{name} {value}".strip() for name in options],
+        action.dest,
+        metavar=value,
+        help=escape(f"{text[:1].upper()}{text[1:]}.").replace("%", "%%"),
     )
 
 
-def _option(parser: argparse.ArgumentParser, action: argparse.Action) -> Iterator[str]:
-    formatter = argparse.HelpFormatter(parser.prog)
-    if action.option_strings:
-        value = "" if action.nargs == 0 else formatter._format_args(action, action.dest.upper())
-        name = ", ".join(f"{string} {value}".strip() for string in action.option_strings)
-    else:
-        name = formatter._format_args(action, str(action.metavar or action.dest))
-    help_ = formatter._expand_help(action) if action.help else ""
-    yield from (f".. option:: {name}", "", f"   {escape(help_[:1].upper() + help_[1:])}.", "")
+def _in_markup(text: str | None) -> str:
+    return "\n".join(_paragraphs(text or ""))
 
 
-def _paragraphs(text: str | None) -> Iterator[str]:
-    for paragraph in (text or "").split("\n\n"):
+def _paragraphs(text: str) -> Iterator[str]:
+    for paragraph in text.split("\n\n"):
         if paragraph.startswith(" "):
             yield from (*_indented(textwrap.dedent(paragraph).splitlines()), "")
         elif paragraph.strip():
@@ -118,20 +115,36 @@ def _indented(lines: list[str]) -> Iterator[str]:
         yield from (escape(name), f"   {escape(' '.join(words))}")
 
 
-class _OptionsOf(SphinxDirective):
-    required_arguments = 1
-    optional_arguments = 1
-    option_spec: ClassVar[OptionSpec] = {"bare": directives.flag}
-
+class _Options(ArgParseDirective):  # type: ignore[misc]
     def run(self) -> list[nodes.Node]:
-        try:
-            parser = find_parser(*self.arguments)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise self.error(f"options-of: {error}") from error
-        return self.parse_text_to_nodes(describe(parser, bare="bare" in self.options))
+        program = f"{self.options['ref'].rpartition('.')[2]} {self.options.get('path', '')}"
+        self.parse_text_to_nodes(f".. program:: {program.replace('_', '-')}")
+        return [node for found in super().run() for node in self._laid_out(found)]
+
+    def _laid_out(self, found: nodes.Node) -> Iterator[nodes.Node]:
+        match found:
+            case nodes.literal_block():
+                pass  # the usage
+            case nodes.paragraph():  # around those of a description
+                yield from found.children
+            case nodes.section():
+                title, *rest = found.children
+                if title.astext() not in _ARGPARSE_TITLES:
+                    yield nodes.rubric("", title.astext())
+                for one in rest:
+                    yield from self._laid_out(one)
+            case nodes.option_list():
+                for item in found.findall(nodes.option_list_item):
+                    names, description = item.children
+                    index, option = self.parse_text_to_nodes(f".. option:: {names.astext()}")
+                    option.children[-1] += description.children
+                    yield from (index, option)
+            case _:
+                yield found
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
-    """Add the directive to Sphinx."""
-    app.add_directive("options-of", _OptionsOf)
+    """Have the directive of sphinx-argparse lay options out as Sphinx does."""
+    app.setup_extension("sphinxarg.ext")
+    app.add_directive("argparse", _Options, override=True)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}
