@@ -32,6 +32,19 @@ class OnlyOnce(IsolatedDevice):
         return Completion(Status.GOOD, data=os.getpid().to_bytes(8, "big"))
 
 
+class LooksAfter(IsolatedDevice):
+    """Answers how often it was asked to look after what commands left to do."""
+
+    looked = 0
+
+    def execute(self, _fd, _cdb, _data_out):
+        return Completion(Status.GOOD, data=bytes([self.looked]))
+
+    def look_after(self):
+        self.looked += 1
+        return ""
+
+
 class Does(IsolatedDevice):
     """Does something that ends the command in its own way."""
 
@@ -116,6 +129,14 @@ def test_a_device_that_is_outdated_is_loaded_anew_for_the_same_command(disk):
     processes = [device.execute(disk, CDB, b"").data for _ in range(5)]
 
     assert len(set(processes)) == 5
+
+
+def test_what_commands_left_to_do_is_done_also_while_more_of_them_come(disk, monkeypatch):
+    monkeypatch.setattr(isolated_process, "LOOK", 0.1)
+    device = isolated(LooksAfter())
+
+    while device.execute(disk, CDB, b"").data < b"\2":
+        pass
 
 
 def test_a_process_that_was_killed_while_it_rested_is_replaced(disk):

@@ -12,6 +12,7 @@ crashes, or hangs for too long, is replaced at the next command. The forking pro
 those who have a disk open leave it.
 """
 
+import math
 import os
 import select
 import signal
@@ -31,7 +32,9 @@ from qemu_pr.scsi.status import Completion
 REST = 60
 """Seconds without a command after which a disk's process ends."""
 
-_LOOK = 1  # seconds between two looks at what is left to do
+LOOK = 1
+"""Seconds between two looks at what is left to do."""
+
 _WATCH = 5  # seconds between two looks at who has a disk open
 
 _ANCILLARY_SIZE = socket.CMSG_SPACE(struct.calcsize("i"))
@@ -45,13 +48,13 @@ class OutdatedError(Exception):
 class IsolatedDevice(Device):
     """A device that these processes use. They call it in one thread, and each has its own."""
 
-    def look_after(self) -> bool:
-        """Do what commands left to do, in a disk's process, each `_LOOK` seconds while it rests.
+    def look_after(self) -> str:
+        """Do what commands left to do, in a disk's process, each `LOOK` seconds after the first.
 
         Returns:
-            Whether there is more.
+            A line for the log, or nothing.
         """
-        return False
+        return ""
 
     def has_lost_a_user(self, device: int) -> bool:  # noqa: ARG002
         """Tell, in the forking process, whether somebody closed a disk since the last call.
@@ -97,15 +100,19 @@ def live(
     poller = select.poll()
     poller.register(wanted, select.POLLIN)
     used: set[int] = set()
+    watch = math.inf  # until there is something to see
     while True:
-        if not poller.poll(_WATCH * 1000 if used else None):
+        if watch <= monotonic():
+            watch = monotonic() + _WATCH
             for disk in filter(device.has_lost_a_user, used):
                 _fork(wanted, limit, partial(_tell_after_a_user, device, disk))
+        if not poller.poll(_milliseconds_until(watch)):
             continue
         message, passed = _receive(wanted)
         if not message:
             return 0
         used.add(int(message))
+        watch = min(watch, monotonic() + _WATCH)
         for descriptor in passed:  # else this process has as many open as it may
             _fork(wanted, 0, partial(_serve_disk, descriptor, device, limit))
             os.close(descriptor)
@@ -128,7 +135,11 @@ def _fork(wanted: socket.socket, limit: int, life: Callable[[], None]) -> None:
 
 
 def _tell_after_a_user(device: IsolatedDevice, disk: int) -> None:
-    if line := device.after_a_user(disk):
+    _log(device.after_a_user(disk))
+
+
+def _log(line: str) -> None:
+    if line:
         print(f"qemu-pr-helper: {line}", file=sys.stderr, flush=True)
 
 
@@ -157,14 +168,15 @@ def _serve_disk(descriptor: int, device: IsolatedDevice, limit: int) -> None:
     connection = socket.socket(fileno=descriptor)
     poller = select.poll()
     poller.register(connection, select.POLLIN)
-    patience: float | None
-    patience, end = None, 0.0  # until the first command
+    look, end = math.inf, math.inf  # until the first command
     while True:
-        if not poller.poll(patience):
-            if monotonic() < end and device.look_after():
-                continue
+        if look <= monotonic():
+            signal.alarm(limit)  # ends this process
+            _log(device.look_after())
+            signal.alarm(0)
+            look = monotonic() + LOOK
+        if not poller.poll(_milliseconds_until(min(look, end))):
             if monotonic() < end:
-                patience = (end - monotonic()) * 1000
                 continue
             # What was sent before is still read; what comes later finds nobody, and goes elsewhere.
             connection.shutdown(socket.SHUT_RD)
@@ -179,7 +191,11 @@ def _serve_disk(descriptor: int, device: IsolatedDevice, limit: int) -> None:
         connection.send(reply)
         for fd in passed:
             os.close(fd)
-        patience, end = min(_LOOK, REST) * 1000, monotonic() + REST
+        look, end = min(look, monotonic() + LOOK), monotonic() + REST
+
+
+def _milliseconds_until(time: float) -> float | None:
+    return None if time == math.inf else max(time - monotonic(), 0) * 1000
 
 
 def _carry_out(device: IsolatedDevice, passed: list[int], message: bytes, limit: int) -> bytes:

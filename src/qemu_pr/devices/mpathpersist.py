@@ -94,7 +94,7 @@ class Library:
         return self._configuration != _configuration()
 
     def forget_paths(self) -> None:
-        """Let go of the paths: the library has them open, which keeps their names in use."""
+        """Let go of the paths: a deleted one that is still open comes back under another name."""
         self._library.mpath_persistent_reserve_free_vecs()
         self._paths = None
 
@@ -179,3 +179,9 @@ def load() -> Library:
     if initialize():
         raise DeviceError("libmpathpersist does not start: its message is on stderr")
     return loaded
+
+
+def forget_paths() -> None:
+    """Let go of what the library has open, if it is loaded; see `Library.forget_paths`."""
+    if load.cache_info().currsize:
+        load().forget_paths()

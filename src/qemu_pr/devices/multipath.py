@@ -16,6 +16,7 @@ A command may block for long here, or crash with the library: see `qemu_pr.devic
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from qemu_pr.devices import FAILED, DeviceError, map_paths, mpathpersist, multipathd
 from qemu_pr.devices.dm_status import open_count
@@ -75,7 +76,7 @@ class MultipathMap(IsolatedDevice):
     """The device behind a descriptor of a multipath map."""
 
     def __init__(self) -> None:
-        self._open_counts: dict[int, int] = {}  # in the forking process
+        self._open_counts: dict[int, int] = {}
         self._device = 0  # in a map's process
         self._lost: set[str] = set()  # paths that did not answer while something changed
 
@@ -99,19 +100,26 @@ class MultipathMap(IsolatedDevice):
             raise OutdatedError
         device = _Map(library, fd)
         self._device = device.device
+        with suppress(OSError):  # the kernel does not tell
+            users = open_count(device.device), self._open_counts.get(device.device, 0)
+            self._open_counts[device.device] = max(users)
         self._lost.update(path.node for path in device.paths if not path.is_usable)
-        try:
-            return _CARRY_OUT[command.service_action](device, command, data_out)
-        finally:
-            library.forget_paths()  # a path that is deleted and found again keeps its name then
+        return _CARRY_OUT[command.service_action](device, command, data_out)
 
-    def look_after(self) -> bool:
-        """Register paths that are back; multipathd does, unless they were away only shortly."""
+    def look_after(self) -> str:
+        """Let go of the paths, register those that are back, and see whether the guest left.
+
+        multipathd registers paths, too, unless they were away only shortly. The forking process
+        watches users for longer, but not as closely.
+        """
+        mpathpersist.forget_paths()
         back = [path for path in sorted(self._lost) if map_paths.answers(path)]
         if back:
             register_paths(self._device, back)
         self._lost.difference_update(back)
-        return bool(self._lost)
+        if not self._device or not self.has_lost_a_user(self._device):
+            return ""
+        return self.after_a_user(self._device)
 
     def has_lost_a_user(self, device: int) -> bool:
         """Tell whether somebody closed a map since the last call."""
