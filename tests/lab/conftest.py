@@ -26,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="ours",
         help="the helper to test; with another one, what fails is the lab's fault",
     )
+    parser.addoption("--deb", metavar="FILE", help="the Debian package that a test installs")
 
 
 def pytest_configure(config: pytest.Config) -> None:
