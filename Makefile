@@ -111,7 +111,7 @@ deb: dist
 	packaging/build-deb dist/*.tar.gz build/deb
 	cp build/deb/*.deb dist/
 
-deb-test: dist
+deb-test: dist $(BIN)/.installed-lab
 	$(BIN)/python -m pytest tests/deb --timeout=3600 $(DEB_TEST)
 
 release: lint test dist deb zipapp

@@ -58,7 +58,7 @@ def package(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return Path(shutil.copy(built, tmp_path_factory.mktemp("package")))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def clean(release: str, package: Path) -> Iterator[Machine]:
     """A machine that has nothing but Debian, and the package in /srv/qemu-pr."""
     with machine(release) as clean:

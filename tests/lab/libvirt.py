@@ -1,14 +1,14 @@
 """libvirt's daemon with its QEMU driver, set up as the manual says, and a guest of it."""
 
 import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from guest import KERNEL, KERNEL_OPTIONS, Shell, serial_listener
+from layer import writable
 from waiting import wait_for
 
 GUEST = "guest"  # as the manual's commands call it
@@ -57,25 +57,19 @@ def installed(path: Path, program: str) -> Iterator[None]:
         path: Where it is to be.
         program: Where it is.
     """
-    with tempfile.TemporaryDirectory(dir="/run") as layers:
-        for layer in ("upper", "work"):
-            Path(layers, layer).mkdir()
-        options = f"lowerdir={path.parent},upperdir={layers}/upper,workdir={layers}/work"
-        subprocess.run(["mount", "-t", "overlay", "-o", options, "lab", path.parent], check=True)
+    with writable(path.parent):
         path.symlink_to(program)
-        try:
-            yield
-        finally:
-            subprocess.run(["umount", path.parent], check=True)
+        yield
 
 
 @contextmanager
-def daemon(pr_helper: str, log: Path) -> Iterator[None]:
+def daemon(pr_helper: str, log: Path, program: Sequence[str] = ("libvirtd",)) -> Iterator[None]:
     """Run libvirtd for the length of a `with`.
 
     Args:
         pr_helper: The line of qemu.conf that names the helper.
         log: Where its messages go.
+        program: What starts it.
     """
     if subprocess.run(["id", QEMU_USER], capture_output=True).returncode:
         _add_user(QEMU_USER, 64055)
@@ -87,7 +81,7 @@ def daemon(pr_helper: str, log: Path) -> Iterator[None]:
         subprocess.run(["mount", "--bind", "/dev/null", OTHER_QEMU], check=True)
     LOGS.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file:
-        process = subprocess.Popen(["libvirtd"], stdout=file, stderr=file)
+        process = subprocess.Popen(program, stdout=file, stderr=file)
 
     def answers() -> bool:
         assert process.poll() is None, f"libvirtd ended: {log.read_text()}"

@@ -141,6 +141,17 @@ def test_json_has_both_units(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert sorted(units) == ["qemu-pr-helper.service", "qemu-pr-helper.socket"]
 
 
+def test_a_group_that_is_not_there_is_told_with_what_comes_of_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["units", "--helper", sys.executable, "--group", "nosuch"])
+
+    assert (
+        "qemu-pr: units: warning: --group nosuch: this host has no such group; name the one"
+        " that QEMU runs in, kvm on Debian and qemu on Fedora, or the socket will not start\n"
+    ) in capsys.readouterr().err
+
+
 def test_the_socket_is_for_root_or_for_a_group() -> None:
     alone = render(Units("/usr/bin/x", "/run/x.sock"))["qemu-pr-helper.socket"]
     shared = render(Units("/usr/bin/x", "/run/x.sock", "kvm"))["qemu-pr-helper.socket"]

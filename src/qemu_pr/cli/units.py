@@ -122,7 +122,10 @@ def run(args: argparse.Namespace, usage_error: Callable[[str], object]) -> int:
             f"warning: {path}: the service does not see it; install qemu-pr under /opt or /usr"
         )
     if args.group and not _is_group(args.group):
-        _complain(f"warning: --group {args.group}: this host has no such group")
+        _complain(
+            f"warning: --group {args.group}: this host has no such group; name the one that QEMU"
+            " runs in, kvm on Debian and qemu on Fedora, or the socket will not start"
+        )
     units = Units(
         program,
         args.socket,
