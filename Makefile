@@ -85,7 +85,7 @@ soak: $(BIN)/.installed
 
 zipapp:
 	@rm -rf build/zipapp && mkdir -p build/zipapp
-	@cp -R src/qemu_pr build/zipapp/ && rm -rf build/zipapp/qemu_pr/sphinx_ext
+	@cp -R src/qemu_pr build/zipapp/ && rm -rf build/zipapp/qemu_pr/manual build/zipapp/qemu_pr/verified_examples
 	@find build/zipapp -name __pycache__ -type d -prune -exec rm -rf {} +
 	@printf 'import sys\nfrom qemu_pr.__main__ import main\nsys.exit(main())\n' >build/zipapp/__main__.py
 	@umask 022; $(PYTHON) -m zipapp build/zipapp -o build/qemu-pr.pyz -p '/usr/bin/env python3' -c && chmod 755 build/qemu-pr.pyz
