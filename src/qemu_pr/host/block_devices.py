@@ -6,10 +6,12 @@ A text must not be judged by the disks of the host that reads it, unless it is a
 import os
 import re
 import stat
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from qemu_pr.multipath_conf.wwids import map_wwid
+from qemu_pr.host.paths import THIS_ROOT, under
+from qemu_pr.host.wwids import map_wwid
 
 # Names that only partitions have, with the part that names the disk.
 _PARTITION = re.compile(
@@ -25,9 +27,12 @@ class BlockDevices:
     Attributes:
         root: The directory that is the host's ``/``; None if no host is to be looked at, so that
             only the names of devices tell something.
+        numbers: The device numbers of the paths that lead to a device, if they are known already;
+            None to follow each path, which may be one that never ends.
     """
 
     root: Path | None
+    numbers: Mapping[str, int | None] | None = field(default=None, compare=False)
 
     def disk_of_partition(self, path: str) -> str | None:
         """Tell which disk a partition is on.
@@ -67,26 +72,26 @@ class BlockDevices:
         """Give the directory in which the kernel tells of a block device; None if there is none."""
         if self.root is None:
             return None
-        try:
-            found = os.stat(under(self.root, path))
-        except (OSError, ValueError):
+        if self.numbers is None:
+            number = device_number(under(self.root, path))
+        else:
+            number = self.numbers.get(path)
+        if number is None:
             return None
-        if not stat.S_ISBLK(found.st_mode):
-            return None
-        number = f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}"
-        return self.root / "sys/dev/block" / number
+        return self.root / "sys/dev/block" / f"{os.major(number)}:{os.minor(number)}"
 
 
-THIS_ROOT = Path("/")
+def device_number(file: str) -> int | None:
+    """Give the number of the block device that a path leads to; None if it leads to none.
+
+    On the way may be a file system that never answers.
+    """
+    try:
+        found = os.stat(file)
+    except (OSError, ValueError):
+        return None
+    return found.st_rdev if stat.S_ISBLK(found.st_mode) else None
+
+
 OF_NO_HOST = BlockDevices(None)
 OF_THIS_HOST = BlockDevices(THIS_ROOT)
-
-
-def under(root: Path, path: str) -> str:
-    """Give the path by which this process sees a file that a host names.
-
-    Args:
-        root: The directory that is the host's ``/``.
-        path: As the host names it; if it is relative, as this process does.
-    """
-    return path if root == THIS_ROOT or not path.startswith("/") else f"{root}{path}"
