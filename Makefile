@@ -85,7 +85,8 @@ soak: $(BIN)/.installed
 
 zipapp:
 	@rm -rf build/zipapp && mkdir -p build/zipapp
-	@cp -R packaging/zipapp/__main__.py src/qemu_pr build/zipapp/ && rm -rf build/zipapp/qemu_pr/sphinx_ext
+	@cp -R packaging/zipapp/__main__.py src/qemu_pr build/zipapp/
+	@rm -rf build/zipapp/qemu_pr/manual build/zipapp/qemu_pr/verified_examples
 	@find build/zipapp -name __pycache__ -type d -prune -exec rm -rf {} +
 	@umask 022; $(PYTHON) -m zipapp build/zipapp -o build/qemu-pr.pyz -p '/usr/bin/env python3' -c && chmod 755 build/qemu-pr.pyz
 	@echo "Both programs:  build/qemu-pr.pyz --help; build/qemu-pr.pyz helper --help"

@@ -5,8 +5,8 @@ import re
 import sys
 from pathlib import Path
 
-from qemu_pr.sphinx_ext.session import Session, environment
-from qemu_pr.sphinx_ext.transcript import matches, normal, parse
+from qemu_pr.verified_examples.session import Session, environment
+from qemu_pr.verified_examples.transcript import matches, normal, parse
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"

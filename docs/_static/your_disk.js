@@ -1,6 +1,6 @@
 // Puts the reader's disk and socket into the blocks of a page that name the manual's.
 //
-// The build says where: see qemu_pr/sphinx_ext/your_disk.py. Without this script a page stays as it is.
+// The build says where: see qemu_pr/manual/your_disk.py. Without this script a page stays as it is.
 "use strict";
 
 (() => {

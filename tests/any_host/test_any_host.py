@@ -116,7 +116,7 @@ def test_with_bash_for_sh(checkout: Path) -> None:
         "sh", "-c", f'mount --bind {bash} "$(readlink -f /bin/sh)"; exec "$@"', "sh"
     )
 
-    doctest(checkout, "troubleshooting", "contributing/verified-examples", before=mounted)
+    doctest(checkout, "troubleshooting", "howto/verify-a-manual", before=mounted)
 
 
 def test_without_a_network(checkout: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from qemu_pr.sphinx_ext.benchmark import HEADER, cells
+from qemu_pr.manual.benchmark import HEADER, cells
 
 
 @dataclass

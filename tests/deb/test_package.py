@@ -8,7 +8,7 @@ from pathlib import Path
 
 from conftest import INSTALL
 from machine import CACHE, Machine
-from qemu_pr.sphinx_ext.transcript import matches, normal, parse
+from qemu_pr.verified_examples.transcript import matches, normal, parse
 
 TUTORIAL = "usr/share/doc/qemu-pr/html/tutorial.html"
 CONSOLE = re.compile(r'<div [^>]*class="highlight-console[^>]*>.*?<pre>(.*?)</pre>', re.DOTALL)

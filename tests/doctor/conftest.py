@@ -13,7 +13,7 @@ import pytest
 
 from examined import OURS, Examine, Start
 from qemu_pr.cli.qemu_pr import main
-from qemu_pr.doctor.process import Process
+from qemu_pr.host.process import Process
 from qemu_pr.manager import ConnectError, PRManagerHelper
 from requirements import require, unavailable
 

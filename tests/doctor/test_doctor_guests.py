@@ -1,8 +1,10 @@
 """Guests whose reservations cannot reach the disk, as nothing hands them on."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +12,7 @@ from examined import Start
 from qemu_pr.doctor.check import Outcome
 from qemu_pr.doctor.guests import have_helper, without_manager
 from qemu_pr.doctor.host import Host
+from qemu_pr.host import asking
 from requirements import require
 
 
@@ -72,3 +75,41 @@ def test_without_a_helper_no_guest_is_told_to_use_one(proc: Path, tmp_path: Path
     (proc / "net/unix").write_text("Num\n")
 
     assert not have_helper(Host(proc=proc, sys=tmp_path, etc=tmp_path))
+
+
+def test_a_path_that_a_guest_names_cannot_hang_the_doctor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a file system in user space can that never answers."""
+    maps = tmp_path / "sys/block/dm-0/dm"
+    maps.mkdir(parents=True)
+    (maps / "name").write_text("mpatha\n")
+    (maps / "uuid").write_text("mpath-3600140500000000a0000000000000001\n")
+    options = (
+        "-object",
+        "pr-manager-helper,id=helper0,path=/run/helper.sock",
+        "-blockdev",
+        "node-name=hd,driver=raw,file.driver=host_device,file.filename=/dev/hangs,"
+        "file.pr-manager=helper0",
+    )
+    (tmp_path / "proc/7").mkdir(parents=True)
+    (tmp_path / "proc/7/cmdline").write_text("\0".join(("qemu-system-x86_64", *options, "")))
+    monkeypatch.setattr(asking.ask_each, "__defaults__", (lambda _: None, 1))
+    this_process = os.getpid()
+
+    def hanging(follow: Any) -> Any:
+        def followed(path: Any, *arguments: Any, **options: Any) -> Any:
+            while str(path).endswith("/dev/hangs"):
+                assert os.getpid() != this_process, "the doctor itself hangs"
+                signal.pause()
+            return follow(path, *arguments, **options)
+
+        return followed
+
+    monkeypatch.setattr("os.stat", hanging(os.stat))
+    monkeypatch.setattr("os.path.realpath", hanging(os.path.realpath))
+    host = Host.below(tmp_path, [], None)
+
+    assert [guest.disks for guest in host.guests] == [["/dev/hangs"]]
+    assert [one.fault.name for one in host.guests[0].reports[0].findings] == ["no-device"]
+    assert host.maps == []

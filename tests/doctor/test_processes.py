@@ -5,7 +5,7 @@ import socket
 import threading
 from pathlib import Path
 
-from qemu_pr.doctor.process import Process, eldest
+from qemu_pr.host.process import Process, eldest
 
 
 def process(proc: Path, pid: int, parent: int) -> Process:

@@ -14,11 +14,11 @@ import pytest
 
 from qemu_pr.cli.qemu_pr import main
 from qemu_pr.doctor.host import Host
-from qemu_pr.fleet import asking, initiators
 from qemu_pr.fleet.findings import findings
 from qemu_pr.fleet.matrix import Fleet
 from qemu_pr.fleet.report import Answer, Question, collect
 from qemu_pr.fleet.schema import schema
+from qemu_pr.host import asking, initiators
 from simulated_hosts import DISK, SimulatedHost, fence, write
 
 Capture = pytest.CaptureFixture[str]
@@ -226,7 +226,7 @@ def test_whoever_reads_the_report_does_not_wait_for_a_disk_that_hangs(tmp_path: 
     """A process in the kernel's hands cannot be killed: here, one that was detached."""
     program = f"""
 import os, signal, sys
-from qemu_pr.fleet.asking import ask_each
+from qemu_pr.host.asking import ask_each
 def ask(job):
     open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
     while True: signal.pause()

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from qemu_pr.sphinx_ext.privileged_modules import (
+from qemu_pr.manual.privileged_modules import (
     CONFIGURATIONS,
     foreign_lines,
     loaded,

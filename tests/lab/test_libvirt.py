@@ -12,7 +12,7 @@ import libvirt
 from guest import booted, reserve
 from lab_helper import PROGRAMS, Helper
 from manual import libvirt_disks, libvirt_helper, transcripts
-from qemu_pr.doctor.process import Process, processes
+from qemu_pr.host.process import Process, processes
 from qemu_pr.lint.parse import parse
 from target import Host
 from transcript import assert_true, shell

@@ -14,7 +14,7 @@ import pytest
 
 from multipathd import Map, multipath_map
 from qemu_pr.doctor.host import Host as DoctorsHost
-from qemu_pr.doctor.process import CAP_SYS_ADMIN, CAP_SYS_RAWIO, processes
+from qemu_pr.host.process import CAP_SYS_ADMIN, CAP_SYS_RAWIO, processes
 from qemu_pr.systemd_units import hidden_by_units
 from target import Host, create_disk
 from waiting import wait_for

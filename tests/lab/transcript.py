@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 
 from qemu_pr.doctor.multipath import installed_release
-from qemu_pr.sphinx_ext.examples import release_of
-from qemu_pr.sphinx_ext.results import note_lab_run
-from qemu_pr.sphinx_ext.session import Session, environment
-from qemu_pr.sphinx_ext.transcript import difference, matches, normal, parse
+from qemu_pr.verified_examples.examples import release_of
+from qemu_pr.verified_examples.results import note_lab_run
+from qemu_pr.verified_examples.session import Session, environment
+from qemu_pr.verified_examples.transcript import difference, matches, normal, parse
 from waiting import PATIENCE
 
 Run = Callable[[str], str]

@@ -9,7 +9,7 @@ import pytest
 from qemu_pr.command_line.formats import shell_text
 from qemu_pr.command_line.libvirt import disk_xml
 from qemu_pr.command_line.model import ReservedDisks
-from qemu_pr.lint.block_devices import OF_NO_HOST, BlockDevices
+from qemu_pr.host.block_devices import OF_NO_HOST, BlockDevices
 from qemu_pr.lint.check import Report, check
 from qemu_pr.lint.faults import FAULTS
 from qemu_pr.lint.parse import parse

@@ -15,7 +15,7 @@ WARNING = re.compile(r"^(?P<place>\S+:\d+): WARNING: (?P<fault>[\w-]+): .*\[qemu
 
 
 def build(folder: Path, pages: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
-    (folder / "conf.py").write_text('extensions = ["qemu_pr.sphinx_ext"]\n')
+    (folder / "conf.py").write_text('extensions = ["qemu_pr.lint.sphinx"]\n')
     for name, text in pages.items():
         (folder / name).write_text(text)
     return subprocess.run(
@@ -93,7 +93,7 @@ def test_every_fault_can_be_listed(tmp_path: Path) -> None:
     told = build(
         tmp_path,
         {"index.rst": page},
-        *("-D", "extensions=qemu_pr.sphinx_ext,qemu_pr.sphinx_ext.fault_list", "-b", "text", "-W"),
+        *("-D", "extensions=qemu_pr.lint.sphinx,qemu_pr.manual.fault_list", "-b", "text", "-W"),
     )
 
     listed = (tmp_path / "build/index.txt").read_text()

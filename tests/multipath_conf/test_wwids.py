@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from qemu_pr.multipath_conf import wwids
+from qemu_pr.host.wwids import Devices, Map, WwidError
+from qemu_pr.multipath_conf import typed_wwids
 from qemu_pr.multipath_conf.errors import MultipathConfError
-from qemu_pr.multipath_conf.wwids import Host, Map
 
 WWID = "3600140500000000a0000000000000001"
 SDA, DM0 = os.makedev(8, 0), os.makedev(253, 0)
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Host:
-    return Host(sys=tmp_path / "sys", udev=tmp_path / "udev")
+def host(tmp_path: Path) -> Devices:
+    return Devices(sys=tmp_path / "sys", udev=tmp_path / "udev")
 
 
 def write(path: Path, text: str) -> None:
@@ -23,7 +23,7 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def make_map(host: Host, uuid: str, name: str = "mpatha") -> Path:
+def make_map(host: Devices, uuid: str, name: str = "mpatha") -> Path:
     directory = host.sys / "block" / "dm-0"
     write(directory / "dm" / "uuid", f"{uuid}\n")
     write(directory / "dm" / "name", f"{name}\n")
@@ -32,14 +32,14 @@ def make_map(host: Host, uuid: str, name: str = "mpatha") -> Path:
     return directory
 
 
-def test_a_map_has_its_wwid_in_its_uuid(host: Host) -> None:
+def test_a_map_has_its_wwid_in_its_uuid(host: Devices) -> None:
     make_map(host, f"mpath-{WWID}")
 
     assert host.wwid_of_number("/dev/dm-0", DM0) == WWID
     assert host.maps() == [Map("mpatha", WWID)]
 
 
-def test_a_path_of_a_map_has_the_map_s(host: Host) -> None:
+def test_a_path_of_a_map_has_the_map_s(host: Devices) -> None:
     directory = make_map(host, f"mpath-{WWID}")
     write(host.sys / "dev" / "block" / "8:0" / "device" / "wwid", "naa.5000000000000001\n")
     (host.sys / "dev" / "block" / "8:0" / "holders").mkdir()
@@ -48,7 +48,7 @@ def test_a_path_of_a_map_has_the_map_s(host: Host) -> None:
     assert host.wwid_of_number("/dev/sda", SDA) == WWID
 
 
-def test_udev_knows_better_than_the_kernel(host: Host) -> None:
+def test_udev_knows_better_than_the_kernel(host: Devices) -> None:
     write(
         host.udev / "b8:0", f"S:disk/by-id/x\nE:ID_SERIAL_SHORT=6\nE:ID_SERIAL={WWID}\nG:systemd\n"
     )
@@ -58,17 +58,17 @@ def test_udev_knows_better_than_the_kernel(host: Host) -> None:
 
 
 @pytest.mark.parametrize("digits", [WWID[1:], "5000c500a1b2c3d4"])
-def test_the_kernel_s_naa_identifier_will_do(host: Host, digits: str) -> None:
+def test_the_kernel_s_naa_identifier_will_do(host: Devices, digits: str) -> None:
     write(host.sys / "dev" / "block" / "8:0" / "device" / "wwid", f"naa.{digits}\n")
 
     assert host.wwid_of_number("/dev/sda", SDA) == f"3{digits}"
 
 
 @pytest.mark.parametrize("identifier", ["t10.ATA     DISK    1", "eui.0011223344556677", "naa.12"])
-def test_another_identifier_is_not_certain(host: Host, identifier: str) -> None:
+def test_another_identifier_is_not_certain(host: Devices, identifier: str) -> None:
     write(host.sys / "dev" / "block" / "8:0" / "device" / "wwid", f"{identifier}\n")
 
-    with pytest.raises(MultipathConfError, match=r"cannot be told for certain .*scsi_id"):
+    with pytest.raises(WwidError, match=r"cannot be told for certain .*scsi_id"):
         host.wwid_of_number("/dev/sda", SDA)
 
 
@@ -80,31 +80,31 @@ def test_another_identifier_is_not_certain(host: Host, identifier: str) -> None:
         ("", "it is no multipath map"),
     ],
 )
-def test_another_device_mapper_device_has_none(host: Host, uuid: str, why: str) -> None:
+def test_another_device_mapper_device_has_none(host: Devices, uuid: str, why: str) -> None:
     make_map(host, uuid)
 
-    with pytest.raises(MultipathConfError, match=why):
+    with pytest.raises(WwidError, match=why):
         host.wwid_of_number("/dev/dm-0", DM0)
     assert host.maps() == []
 
 
-def test_a_partition_has_none(host: Host) -> None:
+def test_a_partition_has_none(host: Devices) -> None:
     write(host.sys / "dev" / "block" / "8:0" / "partition", "1\n")
 
-    with pytest.raises(MultipathConfError, match="it is a partition; name the whole disk"):
+    with pytest.raises(WwidError, match="it is a partition; name the whole disk"):
         host.wwid_of_number("/dev/sda1", SDA)
 
 
-def test_a_disk_that_nobody_knows(host: Host) -> None:
-    with pytest.raises(MultipathConfError, match="neither udev nor the kernel"):
+def test_a_disk_that_nobody_knows(host: Devices) -> None:
+    with pytest.raises(WwidError, match="neither udev nor the kernel"):
         host.wwid_of_number("/dev/sda", SDA)
 
 
 @pytest.mark.parametrize(
     ("path", "why"), [("/dev/null", "no block device"), ("/dev/no/such", "No such file")]
 )
-def test_a_path_that_is_no_disk(host: Host, path: str, why: str) -> None:
-    with pytest.raises(MultipathConfError, match=why):
+def test_a_path_that_is_no_disk(host: Devices, path: str, why: str) -> None:
+    with pytest.raises(WwidError, match=why):
         host.wwid(path)
 
 
@@ -119,16 +119,16 @@ def test_a_path_that_is_no_disk(host: Host, path: str, why: str) -> None:
 )
 def test_an_identifier_in_another_notation(typed: str, right: str | None) -> None:
     if right is None:
-        assert wwids.check_typed(typed) == typed
+        assert typed_wwids.check_typed(typed) == typed
     else:
         with pytest.raises(MultipathConfError, match=f"use {right}$"):
-            wwids.check_typed(typed)
+            typed_wwids.check_typed(typed)
 
 
 @pytest.mark.parametrize("typed", ["", " a", "a ", "a\nb", "a\x1bb"])
 def test_what_is_no_wwid(typed: str) -> None:
     with pytest.raises(MultipathConfError, match="no WWID"):
-        wwids.check_typed(typed)
+        typed_wwids.check_typed(typed)
 
 
 @pytest.mark.parametrize(
@@ -143,4 +143,4 @@ def test_what_is_no_wwid(typed: str) -> None:
     ],
 )
 def test_what_is_odd_about_a_wwid(wwid: str, doubts: int) -> None:
-    assert len(list(wwids.doubts(wwid))) == doubts
+    assert len(list(typed_wwids.doubts(wwid))) == doubts

@@ -79,5 +79,6 @@ def test_it_is_executable_and_has_no_file_of_the_manual(archive):
 
     assert archive.stat().st_mode & 0o777 == 0o755
     assert "qemu_pr/validate/checks.py" in listed
-    assert "sphinx_ext" not in listed
+    assert "qemu_pr/manual" not in listed
+    assert "verified_examples" not in listed
     assert "__pycache__" not in listed

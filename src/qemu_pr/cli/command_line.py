@@ -218,7 +218,7 @@ def _doubts(disks: ReservedDisks, *, this_host: bool) -> Iterator[str]:
             )
     if not this_host and all(map(_WHOLE_DISK.fullmatch, disks.disks)):
         return
-    from qemu_pr.lint.block_devices import OF_NO_HOST, OF_THIS_HOST
+    from qemu_pr.host.block_devices import OF_NO_HOST, OF_THIS_HOST
     from qemu_pr.lint.check import check
 
     text = shell_text(disks.but(managed=False))

@@ -11,7 +11,7 @@ from qemu_pr.cli.status.text import printable
 from qemu_pr.doctor.check import Check, Outcome, Result
 from qemu_pr.doctor.checks import examine
 from qemu_pr.doctor.host import Host
-from qemu_pr.lint.block_devices import THIS_ROOT
+from qemu_pr.host.paths import THIS_ROOT
 
 EXIT_STATUS = {Outcome.OK: 0, Outcome.WARNING: 1, Outcome.FAILURE: 2, Outcome.UNKNOWN: 3}
 """As plug-ins of monitoring systems have it."""
@@ -87,9 +87,11 @@ def run(args: argparse.Namespace) -> int:
     """
     worst = Outcome.OK
     described: list[dict[str, str]] = []
+    host = Host.below(args.root, args.disks, args.socket)
+    host.guests  # noqa: B018 - asked for before there is a second thread
     with progress() as show:
         for check, result in examine(
-            Host.below(args.root, args.disks, args.socket),
+            host,
             lambda check: show(f"checking {check.name}"),
         ):
             worst = max(worst, result.outcome, key=_WORST_LAST.index)

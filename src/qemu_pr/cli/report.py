@@ -15,9 +15,9 @@ from qemu_pr.cli.status.text import printable
 from qemu_pr.client.failures import Failure
 from qemu_pr.doctor.host import Host
 from qemu_pr.fleet import metrics, model
-from qemu_pr.fleet.asking import LIMIT
 from qemu_pr.fleet.report import Answer, Question, collect, examined
-from qemu_pr.lint.block_devices import THIS_ROOT
+from qemu_pr.host.asking import LIMIT
+from qemu_pr.host.paths import THIS_ROOT
 from qemu_pr.reservation_status import ReservationStatus
 from qemu_pr.scsi import sense_codes
 from qemu_pr.scsi.names import TYPE_NAMES
@@ -90,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
         The exit status.
     """
     host = Host.below(args.root, [], args.socket)  # the doctor would ask the disks, too
+    host.guests  # noqa: B018 - asked for before there is a second thread
     with progress() as show:
         findings = examined(host, lambda check: show(f"checking {check.name}"))
     try:

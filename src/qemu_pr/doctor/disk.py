@@ -7,8 +7,9 @@ import stat
 from dataclasses import dataclass
 from functools import cached_property
 
-from qemu_pr.lint.block_devices import OF_THIS_HOST, THIS_ROOT, BlockDevices, under
-from qemu_pr.multipath_conf.wwids import map_wwid
+from qemu_pr.host.block_devices import OF_THIS_HOST, BlockDevices
+from qemu_pr.host.paths import THIS_ROOT, under
+from qemu_pr.host.wwids import map_wwid
 
 _SG_GET_VERSION_NUM = 0x2282
 _NOT_A_DISK = "name a disk, as 'lsblk --scsi' lists them"

@@ -10,7 +10,7 @@ from qemu_pr.doctor.disk import Disk
 from qemu_pr.doctor.helper import may_send
 from qemu_pr.doctor.host import Host
 from qemu_pr.doctor.multipath import library_is_missing
-from qemu_pr.doctor.process import Process
+from qemu_pr.host.process import Process
 from qemu_pr.manager import ConnectError, PRManagerHelper
 from qemu_pr.reservation_status import CommandError, query
 from qemu_pr.scsi import sense

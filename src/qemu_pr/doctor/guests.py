@@ -8,7 +8,7 @@ from qemu_pr.command_line.options import Setting
 from qemu_pr.command_line.shell import Word
 from qemu_pr.doctor.check import Result, failure, ok, warning
 from qemu_pr.doctor.host import Host
-from qemu_pr.doctor.process import processes
+from qemu_pr.host.process import processes
 from qemu_pr.lint.command import is_device_file, path_of
 from qemu_pr.lint.readers.words import settings_of
 

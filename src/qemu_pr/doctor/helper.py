@@ -9,8 +9,8 @@ from contextlib import suppress
 
 from qemu_pr.doctor.check import Result, failure, ok, unknown, warning
 from qemu_pr.doctor.host import Guest, Host, Socket
-from qemu_pr.doctor.process import CAP_DAC_OVERRIDE, CAP_SYS_ADMIN, CAP_SYS_RAWIO, Process
-from qemu_pr.lint.command import plain
+from qemu_pr.host.paths import plain
+from qemu_pr.host.process import CAP_DAC_OVERRIDE, CAP_SYS_ADMIN, CAP_SYS_RAWIO, Process
 from qemu_pr.systemd_units import SOCKET_UNIT
 
 _LIBRARY = "libmpathpersist"

@@ -8,16 +8,18 @@ from pathlib import Path
 
 from qemu_pr.doctor.contact import Contact, contact
 from qemu_pr.doctor.disk import Disk
-from qemu_pr.doctor.process import Process, eldest, processes
-from qemu_pr.lint.block_devices import OF_THIS_HOST, THIS_ROOT, BlockDevices, under
+from qemu_pr.host.asking import ask_each
+from qemu_pr.host.block_devices import OF_THIS_HOST, BlockDevices, device_number
+from qemu_pr.host.paths import THIS_ROOT, plain, under
+from qemu_pr.host.process import Process, eldest, processes
+from qemu_pr.host.sockets import listening
+from qemu_pr.host.wwids import Devices, Map
 from qemu_pr.lint.check import Report, check
-from qemu_pr.lint.command import Command, plain
+from qemu_pr.lint.command import Command
 from qemu_pr.lint.readers import commands
 from qemu_pr.manager import DEFAULT_PATH
 from qemu_pr.multipath_conf.configuration import Configuration
 from qemu_pr.multipath_conf.running import running_configuration
-from qemu_pr.multipath_conf.wwids import Host as Devices
-from qemu_pr.multipath_conf.wwids import Map
 
 _SYSTEMD = 1
 
@@ -107,36 +109,6 @@ class Socket:
         return self.peer if self.peer and self.peer.is_helper else None
 
 
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """A Unix socket that somebody listens on.
-
-    Attributes:
-        path: Its path when it was made.
-        inode: What tells it from others.
-    """
-
-    path: str
-    inode: str
-
-    def is_at(self, path: str) -> bool:
-        """Tell whether it is the socket of a path."""
-        return plain(self.path) == plain(path)
-
-
-def listening(proc: Path) -> list[Listening]:
-    """List the sockets with a path that somebody listens on (/proc/net/unix)."""
-    found: list[Listening] = []
-    file = proc / "net/unix"
-    if not file.exists():  # that host does not run
-        return found
-    for line in os.fsdecode(file.read_bytes()).split("\n")[1:-1]:
-        fields = line.split(maxsplit=7)
-        if len(fields) == 8 and int(fields[3], 16) & 0x10000:  # __SO_ACCEPTCON
-            found.append(Listening(fields[7], fields[6]))
-    return found
-
-
 @dataclass(frozen=True)
 class Host:
     """A host, and what an operator asks of it.
@@ -189,17 +161,35 @@ class Host:
 
     @cached_property
     def guests(self) -> list[Guest]:
-        """The guests that run; of a socket that was named, those that connect to it."""
-        found = [
-            Guest(process, self.block_devices)
-            for process in processes(self.proc)
-            if process.is_guest
-        ]
+        """The guests that run; of a socket that was named, those that connect to it.
+
+        To be asked for first while this process has one thread only: where the disks of guests are
+        is found out by processes of its own.
+        """
+        numbers = {path: number for path, (_, number) in self._places.items()}
+        devices = BlockDevices(self.root, numbers)
+        found = [Guest(process, devices) for process in self._processes_of_guests]
         if self.socket is None:
             return found
         return [
             guest for guest in found if any(self._is_named(guest, one) for one in guest.sockets)
         ]
+
+    @cached_property
+    def _processes_of_guests(self) -> list[Process]:
+        return [process for process in processes(self.proc) if process.is_guest]
+
+    @cached_property
+    def _places(self) -> dict[str, tuple[str, int | None]]:
+        """Where the paths lead that guests name: the node, and its number if it is a disk.
+
+        A guest's owner chooses what it names, a file system that never answers as well: each path
+        is followed by a process of its own, and one that gets no answer leads nowhere.
+        """
+        guests = map(Guest, self._processes_of_guests)
+        paths = list(dict.fromkeys(path for guest in guests for path in guest.disks))
+        found = ask_each(paths, lambda path: (self._node(path), device_number(self.file(path))))
+        return {path: tuple(found[number]) for number, path in enumerate(paths) if number in found}
 
     def _is_named(self, guest: Guest, path: str) -> bool:
         """Tell whether a socket of a guest is the one that was named."""
@@ -251,11 +241,19 @@ class Host:
         """The multipath maps in use: of the disks that are known; all, if no disk is known."""
         devices = Devices(sys=self.sys)
         maps = devices.maps()
-        paths = [*self.named, *(path for guest in self.guests for path in guest.disks)]
-        if not paths or not maps:
+        known = self.block_devices
+        nodes = {self._node(known.map_of_path(path) or path) for path in self.named}
+        for guest in self.guests:
+            for path in guest.disks:
+                owner = guest.block_devices.map_of_path(path)
+                nodes.add(self._node(owner) if owner else self.node_of_guest(path))
+        if not nodes or not maps:
             return maps
-        nodes = {self._node(self.block_devices.map_of_path(path) or path) for path in paths}
         return [one for one in maps if self._node(f"/dev/mapper/{one.name}") in nodes]
+
+    def node_of_guest(self, path: str) -> str:
+        """Tell where a path leads that a guest names; nothing if the way there does not end."""
+        return self._places.get(path, ("", None))[0]
 
     def _node(self, path: str) -> str:
         return os.path.realpath(self.file(path))

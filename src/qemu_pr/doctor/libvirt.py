@@ -7,7 +7,8 @@ from pathlib import Path
 
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.doctor.check import Result, ok, unknown, warning
-from qemu_pr.doctor.host import Host, listening
+from qemu_pr.doctor.host import Host
+from qemu_pr.host.sockets import listening
 from qemu_pr.lint.check import check
 
 _PR_HELPER = re.compile(r"^[ \t]*pr_helper[ \t]*=[ \t]*\"([^\"\n]*)\"", re.MULTILINE)

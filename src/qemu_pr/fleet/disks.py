@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from qemu_pr.fleet import model
-from qemu_pr.fleet.initiators import Ports, text
-from qemu_pr.multipath_conf.wwids import map_wwid
+from qemu_pr.host.initiators import Ports, text
+from qemu_pr.host.wwids import map_wwid
 from qemu_pr.scsi.device_identification import DeviceIdentification
 from qemu_pr.scsi.errors import MalformedError
 

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from qemu_pr.doctor.process import Process
+from qemu_pr.host.process import Process
 
 _IN_PROGRAM = re.compile(rb"%s (\d+\.\d+\.\d+[^\n\0]{0,80})\n")  # what --version prints
 _PROGRAM_SIZE_MAX = 64 << 20

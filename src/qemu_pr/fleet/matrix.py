@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from qemu_pr.fleet import model
-from qemu_pr.fleet.initiators import name_of
+from qemu_pr.host.initiators import name_of
 from qemu_pr.logical_unit.rules import ALL_REGISTRANTS
 
 _WORKS = "running"

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from qemu_pr.fleet import model
-from qemu_pr.fleet.initiators import name_of
 from qemu_pr.fleet.matrix import Cell, Fleet, Row, answers
+from qemu_pr.host.initiators import name_of
 
 METRICS = {
     "report_time_seconds": "When the report was made, in seconds since 1970.",

@@ -19,11 +19,12 @@ from qemu_pr.doctor.check import Check, Outcome, Result
 from qemu_pr.doctor.checks import examine
 from qemu_pr.doctor.helper import may_send
 from qemu_pr.doctor.host import Host
-from qemu_pr.doctor.process import Process
-from qemu_pr.fleet import initiators, model
-from qemu_pr.fleet.asking import LIMIT, ask_each
+from qemu_pr.fleet import model
 from qemu_pr.fleet.disks import Disk, disks
 from qemu_pr.fleet.helper_version import version_of
+from qemu_pr.host import initiators
+from qemu_pr.host.asking import LIMIT, ask_each
+from qemu_pr.host.process import Process
 from qemu_pr.multipath_conf import this_host
 from qemu_pr.multipath_conf.configuration import Configuration
 from qemu_pr.multipath_conf.reservation_key import ReservationKey
@@ -256,12 +257,9 @@ def _disk(disk: Disk, keys: _Keys, answer: Answer | None) -> model.Disk:
 
 def _guests(host: Host, known: Sequence[Disk]) -> Iterator[model.Guest]:
     by_node = _by_node(host, known)
-    # A guest's owner chooses what it names, a file system that never answers as well.
-    paths = list(dict.fromkeys(path for guest in host.guests for path in guest.disks))
-    nodes = ask_each(paths, lambda path: os.path.realpath(host.file(path)))
-    disk_of = {path: by_node.get(nodes.get(number, "")) for number, path in enumerate(paths)}
     for guest in host.guests:
-        used = dict.fromkeys(disk.device for path in guest.disks if (disk := disk_of[path]))
+        found = (by_node.get(host.node_of_guest(path)) for path in guest.disks)
+        used = dict.fromkeys(disk.device for disk in found if disk)
         yield model.Guest(
             name=_guest_name(guest.process),
             pid=guest.process.pid,

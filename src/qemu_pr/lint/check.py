@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from qemu_pr.command_line.errors import CommandLineError
-from qemu_pr.lint.block_devices import OF_NO_HOST, BlockDevices
+from qemu_pr.host.block_devices import OF_NO_HOST, BlockDevices
 from qemu_pr.lint.command import Change, Command, Found, path_of
 from qemu_pr.lint.faults import FAULTS
 from qemu_pr.lint.faults.fault import Fault

@@ -1,6 +1,5 @@
 """A QEMU command line as it was found in a text, and what a fault may want of it."""
 
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from functools import cached_property
 from qemu_pr.command_line.model import DEVICES
 from qemu_pr.command_line.options import Setting
 from qemu_pr.command_line.wiring import VIRTIO_SCSI
-from qemu_pr.lint.block_devices import OF_NO_HOST, BlockDevices
+from qemu_pr.host.block_devices import OF_NO_HOST, BlockDevices
 from qemu_pr.lint.met import Met
 
 MANAGER = "pr-manager-helper"
@@ -286,11 +285,6 @@ class Command:
             if reservation in self.reserved_by(device):
                 return device
         return None
-
-
-def plain(path: str) -> str:
-    """Give a path without detours; /var/run is a link to /run on every system with a helper."""
-    return re.sub(r"\A/var/run/", "/run/", os.path.normpath(path))
 
 
 def is_node(setting: Setting) -> bool:

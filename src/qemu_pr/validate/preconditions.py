@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from qemu_pr.lint.block_devices import OF_THIS_HOST
-from qemu_pr.multipath_conf.wwids import map_wwid
+from qemu_pr.host.block_devices import OF_THIS_HOST
+from qemu_pr.host.wwids import map_wwid
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.commands import InServiceAction
 from qemu_pr.scsi.sense_codes import sense_of

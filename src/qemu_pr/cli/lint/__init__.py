@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from qemu_pr.command_line.errors import CommandLineError
-from qemu_pr.lint.block_devices import OF_NO_HOST, OF_THIS_HOST
+from qemu_pr.host.block_devices import OF_NO_HOST, OF_THIS_HOST
 from qemu_pr.lint.check import Finding, Report, check
 from qemu_pr.lint.faults import FAULTS
 

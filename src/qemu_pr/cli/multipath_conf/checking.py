@@ -12,13 +12,13 @@ from qemu_pr.cli.progress import progress
 from qemu_pr.cli.status.examine import examine
 from qemu_pr.cli.status.text import printable
 from qemu_pr.client.failures import Failure
+from qemu_pr.host.wwids import Devices
 from qemu_pr.multipath_conf import this_host
 from qemu_pr.multipath_conf.check import Finding, Surroundings, check
 from qemu_pr.multipath_conf.configuration import Configuration, File
 from qemu_pr.multipath_conf.errors import MultipathConfError
 from qemu_pr.multipath_conf.reservation_key import ReservationKey
 from qemu_pr.multipath_conf.running import running_configuration
-from qemu_pr.multipath_conf.wwids import Host
 
 THIS_HOST = this_host.PATH
 """What is checked if no file is named, with all that multipath reads beside it."""
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         The exit status: 0 if nothing was found, 1 if something was, 2 if a file or disk that was
         asked for could not be read, or a file has an error of syntax.
     """
-    host = Host.below(args.root)
+    host = Devices.below(args.root)
     runs_here = args.root == Path("/")
     try:
         file, names = _file_and_disks(args, host)
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     return FINDINGS if findings else 0
 
 
-def _file_and_disks(args: argparse.Namespace, host: Host) -> tuple[str, list[str]]:
+def _file_and_disks(args: argparse.Namespace, host: Devices) -> tuple[str, list[str]]:
     """Tell the file from the disks: ``--check /dev/mapper/mpatha`` names a disk and no file."""
     if args.check != _STANDARD_INPUT and Path(host.file(args.check)).is_block_device():
         return THIS_HOST, [args.check, *args.disks]

@@ -4,7 +4,9 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from qemu_pr.multipath_conf import wwids
+from qemu_pr.host.wwids import Devices, WwidError
+from qemu_pr.multipath_conf import typed_wwids
+from qemu_pr.multipath_conf.errors import MultipathConfError
 
 
 class Disk(NamedTuple):
@@ -21,7 +23,7 @@ class Disk(NamedTuple):
     path: str | None
 
 
-def resolve(name: str, host: wwids.Host) -> Disk:
+def resolve(name: str, host: Devices) -> Disk:
     """Find out which disk an operator means.
 
     Args:
@@ -35,18 +37,25 @@ def resolve(name: str, host: wwids.Host) -> Disk:
     if equals and "/" not in wwid:
         return Disk(name, _typed(wwid), host.file(path))
     if "/" in name:
-        return Disk(name, host.wwid(name), host.file(name))
+        return Disk(name, _wwid(name, host), host.file(name))
     for directory in ("/dev/mapper", "/dev"):
         device = f"{directory}/{name}"
         if Path(host.file(device)).is_block_device():
-            return Disk(name, host.wwid(device), host.file(device))
+            return Disk(name, _wwid(device, host), host.file(device))
     wwid = _typed(name)
     found = (host.file(f"/dev/mapper/{one.name}") for one in host.maps() if one.wwid == wwid)
     return Disk(name, wwid, next(found, None))
 
 
+def _wwid(device: str, host: Devices) -> str:
+    try:
+        return host.wwid(device)
+    except WwidError as error:
+        raise MultipathConfError(error.what, error.why, error.advice) from error
+
+
 def _typed(wwid: str) -> str:
-    wwid = wwids.check_typed(wwid)
-    for doubt in wwids.doubts(wwid):
+    wwid = typed_wwids.check_typed(wwid)
+    for doubt in typed_wwids.doubts(wwid):
         print(f"qemu-pr: multipath-conf: warning: {wwid}: {doubt}", file=sys.stderr)
     return wwid

@@ -9,11 +9,11 @@ from typing import Any
 from qemu_pr.cli.multipath_conf.disks import Disk, resolve
 from qemu_pr.cli.parser import USAGE_ERROR
 from qemu_pr.cli.status.text import printable
+from qemu_pr.host.wwids import Devices
 from qemu_pr.multipath_conf.errors import MultipathConfError
 from qemu_pr.multipath_conf.model import Attribute, Section
 from qemu_pr.multipath_conf.renderer import render
 from qemu_pr.multipath_conf.reservation_key import FILE, ReservationKey, host_key
-from qemu_pr.multipath_conf.wwids import Host
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,7 +59,7 @@ def _disks(args: argparse.Namespace) -> list[Disk]:
     """Give one disk for each map, however many of its paths were named."""
     by_wwid: dict[str, Disk] = {}
     for name in args.disks:
-        disk = resolve(name, Host.below(args.root))
+        disk = resolve(name, Devices.below(args.root))
         by_wwid.setdefault(disk.wwid, disk)
     if args.alias is None:
         return list(by_wwid.values())

@@ -15,7 +15,6 @@ from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.scsi.status import Status
 
 _SG_GET_VERSION_NUM = 0x2282
-_CAP_SYS_RAWIO = 17
 
 _LIST_DISKS = "'lsblk --scsi' lists the SCSI disks of this host"
 
@@ -131,6 +130,8 @@ def _is_scsi(fd: int) -> bool:
 
 def _may_send() -> bool:
     """Whether this process has the privilege that the kernel wants for reservation commands."""
-    with open("/proc/self/status") as file:
-        effective = next((line.split()[1] for line in file if line.startswith("CapEff:")), "0")
-    return bool(int(effective, 16) >> _CAP_SYS_RAWIO & 1)
+    from pathlib import Path
+
+    from qemu_pr.host.process import CAP_SYS_RAWIO, Process
+
+    return Process(Path("/proc"), os.getpid()).may(CAP_SYS_RAWIO)

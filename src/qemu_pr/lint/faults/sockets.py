@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator
 
 from qemu_pr.command_line.model import DEFAULT_SOCKET, SOCKET_PATH_MAX
-from qemu_pr.lint.command import MANAGER, Change, Command, Found, excerpt, is_unknown, plain
+from qemu_pr.host.paths import plain
+from qemu_pr.lint.command import MANAGER, Change, Command, Found, excerpt, is_unknown
 
 
 def path(command: Command) -> Iterator[Found]:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from textwrap import shorten
 
-from qemu_pr.lint.command import Command, Found, plain
+from qemu_pr.host.paths import plain
+from qemu_pr.lint.command import Command, Found
 from qemu_pr.lint.met import Met
 from qemu_pr.lint.readers import libvirt_xml, lists, proxmox_conf, shell_text, vector
 from qemu_pr.lint.readers.comments import without_comments
