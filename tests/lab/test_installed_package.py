@@ -14,7 +14,7 @@ import debian_package
 import libvirt
 from guest import booted, reserve
 from manual import libvirt_disks, libvirt_helper
-from qemu_pr.doctor.process import Process, processes
+from qemu_pr.host.process import Process, processes
 from qemu_pr.lint.parse import parse
 from requirements import unavailable
 from target import Host
