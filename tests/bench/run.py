@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import fleets
 import qemu_pr
 import simulated
 from measured_helper import MeasuredHelper, lasting, seconds_of, seconds_to_first_answer
@@ -192,6 +193,23 @@ def programs(bench: Bench) -> list[Row]:
     return rows
 
 
+def fleet(bench: Bench) -> list[Row]:
+    """The report of a big host, and the matrix of many big hosts; compared with what is allowed."""
+    reports = bench.folder / "reports"
+    fleets.write_reports(reports)
+    one = Row(f"qemu-pr report, {fleets.MAPS} maps of {fleets.PATHS} paths", "s", 1.0)
+    many = Row(f"qemu-pr fleet, {fleets.HOSTS} hosts with these", "s", 1.0)
+    with fleets.big_host(bench.folder) as host:
+        for row, seconds, words in (
+            (one, 30.0, ("report", "--root", host.root)),
+            (many, 3.0, ("fleet", reports)),
+        ):
+            row.other, row.theirs = "allowed", [seconds]
+            for _ in bench.in_turn([None]):
+                row.add(is_ours=True, value=seconds_of((QEMU_PR, *map(str, words))))
+    return [one, many]
+
+
 def simulated_unit(bench: Bench) -> list[Row]:
     """Commands a second on a simulated unit; compared with the one with the fewest registrants."""
     rows = []
@@ -306,6 +324,7 @@ PARTS: dict[str, Callable[[Bench], list[Row]]] = {
     "memory": memory,
     "start": start,
     "programs": programs,
+    "fleet": fleet,
     "simulated-unit": simulated_unit,
 }
 

@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,6 +126,7 @@ EXAMPLES: dict[str, Reports] = {
     "same-port": [report(1), report(2, initiators=[port(1)])],
     "no-answer": [report(1, disk(1, None, error=HANGS)), report(2, disk(2, None))],
     "reported-twice": [report(1), report(1)],
+    "old-report": [report(1), report(2, time="2026-11-26T22:59:59Z")],
 }
 
 
@@ -175,6 +178,23 @@ NO_FINDINGS: dict[str, Reports] = {
             guests="bob",
         ),
     ],
+    "settings of multipath that only root may read": [
+        report(1, disk(1, None, reservation_key={"configured": "file", **KEYS})),
+        report(
+            2,
+            disk(2, None, reservation_key={"configured": None, **KEYS}),
+            not_seen=[{"what": "multipath's settings", "why": "", "advice": ""}],
+        ),
+    ],
+    "all paths of a host that is registered are down": [
+        report(1, disk(1, TWO), guests="alice"),
+        report(
+            2,
+            disk(2, None) | {"paths": [disk(2, None)["paths"][0] | {"state": "offline"}]},
+            guests="bob",
+        ),
+    ],
+    "reports of the same hour": [report(1), report(2, time="2026-11-26T23:00:00Z")],
     "the answer had no room for all": [
         report(1, disk(1, status(registration(1, 0xA)) | {"complete": False}), guests="alice"),
         report(2, disk(2, None), guests="bob"),
@@ -185,6 +205,32 @@ NO_FINDINGS: dict[str, Reports] = {
 @pytest.mark.parametrize("case", NO_FINDINGS)
 def test_what_only_looks_wrong_is_no_finding(case: str) -> None:
     assert findings(Fleet(NO_FINDINGS[case])) == []  # type: ignore[arg-type]
+
+
+def test_a_guest_whose_registered_path_is_down_is_fenced_on_the_others() -> None:
+    paths = disk(2, None, 2)["paths"]
+    paths[1]["state"] = "offline"
+    told = status(registration(1, 0xA), registration(2, 0xB, target=2))
+    reports = [
+        report(1, disk(1, told), guests="alice"),
+        report(2, disk(2, None) | {"paths": paths}, guests="bob"),
+    ]
+
+    (found,) = findings(Fleet(reports))  # type: ignore[arg-type]
+
+    assert (found.kind, found.hosts) == ("fenced", ("node2",))
+    assert "no path that works is registered" in found.what
+
+
+def test_a_stale_key_that_a_living_host_has_as_well_is_not_to_be_preempted() -> None:
+    told = status(registration(1, 0xA), registration(2, 0xB), registration(9, 0xB))
+    reports = [report(1, disk(1, told), guests="alice"), report(2, disk(2, None), guests="bob")]
+
+    (found,) = findings(Fleet(reports))  # type: ignore[arg-type]
+
+    assert found.kind == "stale-registration"
+    assert "first give node2 another key" in found.advice
+    assert "--preempt" not in found.advice
 
 
 def test_hosts_are_in_the_order_in_which_people_count() -> None:
@@ -226,11 +272,13 @@ DAMAGED = {
     '{"report": 1': "it is no JSON",
     DEEP: "it is no JSON: it is nested too deeply",
     "[]": "it is no report: it is no object",
-    '{"report": 2}': "it is no report: it has no program",
-    json.dumps(report(1) | {"report": 2}): "it is no report: report: it is not 1",
+    '{"report": 2}': "another program wrote it in format 2, and qemu-pr ",
+    json.dumps(report(1, report=2)): "qemu-pr 0.1.0 wrote it in format 2, and qemu-pr ",
+    json.dumps(report(1, report=True)): "it is no report: report: it is not 1",
     json.dumps(report(1) | {"host": 7}): "it is no report: host: it is no string",
     json.dumps(report(1) | {"host": "x" * 300}): "host: it has more than 255 characters",
     json.dumps(report(1) | {"time": "soon"}): "time: it is not like",
+    json.dumps(report(1, time="2026-02-30T00:00:00Z")): "time: day is out of range for month",
     json.dumps(report(1, disk(1, {}))): "disks[0].status: it has no prgeneration",
     '{"report": NaN}': "it is no JSON: NaN is no number",
     '{"report": 1' + "0" * 10_000 + "}": "it is no JSON: Exceeds the limit",
@@ -271,6 +319,44 @@ def test_what_follows_a_damaged_report_is_read(
 def test_what_cannot_be_read_is_told(path: str, why: str, capsys: Capture) -> None:
     assert main(["fleet", path]) == 2
     assert capsys.readouterr().err == f"qemu-pr: fleet: {path}: {why}\n"
+
+
+def test_without_a_report_nothing_is_said_to_be_well(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["fleet", str(tmp_path)]) == 2
+
+    assert capsys.readouterr().out == ""
+
+
+def test_no_report_is_replaced_by_the_page(tmp_path: Path, capsys: Capture) -> None:
+    """As qemu-pr fleet --html reports/*.json would."""
+    file = tmp_path / "1.json"
+    file.write_text(texts(report(1)))
+
+    with pytest.raises(SystemExit, match="1"):
+        main(["fleet", "--html", str(file), str(file)])
+
+    assert file.read_text() == texts(report(1))
+    assert "a report has such a name; name a page *.html" in capsys.readouterr().err
+
+
+def test_a_page_that_cannot_be_written_does_not_keep_the_matrix_back(tmp_path: Path) -> None:
+    (tmp_path / "1.json").write_text(texts(report(1)))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "qemu_pr", "fleet", "--html", tmp_path, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (1, "No findings on 1 host\n")
+    assert done.stderr == f"qemu-pr: {tmp_path}: Is a directory\n"
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "1.json").write_text(texts(report(1)), "utf-8-sig")
+
+    assert main(["fleet", str(tmp_path)]) == 0
 
 
 def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path: Path, capsys: Capture) -> None:

@@ -16,6 +16,7 @@ from qemu_pr.cli.qemu_pr import main
 from qemu_pr.doctor.host import Host
 from qemu_pr.fleet.findings import findings
 from qemu_pr.fleet.matrix import Fleet
+from qemu_pr.fleet.model import NO_SETTINGS
 from qemu_pr.fleet.report import Answer, Question, collect
 from qemu_pr.fleet.schema import schema
 from qemu_pr.host import asking, initiators
@@ -141,6 +142,33 @@ def test_a_map_has_its_keys(host: SimulatedHost, capsys: Capture) -> None:
 
     assert of_map == {"configured": "file", "running": None, "remembered": "0xbb"}
     assert of_disk is None
+
+
+def test_settings_that_cannot_be_read_are_not_taken_for_none(
+    host: SimulatedHost, capsys: Capture
+) -> None:
+    (host.root / "etc/multipath.conf").mkdir()
+
+    report = host.report(capsys)
+
+    assert report["disks"][0]["reservation_key"]["configured"] is None
+    (told,) = [one for one in report["not_seen"] if one["what"] == NO_SETTINGS]
+    assert told["why"] == f"cannot read {host.root}/etc/multipath.conf: Is a directory"
+
+
+def test_a_multipathd_that_is_too_busy_to_answer_was_not_seen(
+    host: SimulatedHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Release 0.9.4 says so, and ends with success."""
+    write(tmp_path / "multipathd", "#!/bin/sh\necho timeout\n")
+    (tmp_path / "multipathd").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    here = Host(sys=host.root / "sys", proc=host.root / "proc")
+
+    report = collect(here, [], [], lambda _: Answer(status=None, error=None))
+
+    assert report["disks"][0]["reservation_key"]["running"] is None
+    assert "what multipathd runs with" in [one["what"] for one in report["not_seen"]]
 
 
 def test_no_more_than_that_is_known_of_a_host_that_does_not_run(

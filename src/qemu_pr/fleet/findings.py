@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from qemu_pr.fleet import model
@@ -9,6 +10,7 @@ from qemu_pr.fleet.matrix import Fleet, Row, answers
 
 _FILE = "file"  # a reservation_key that is whatever the guest registers
 _NAMED = 4
+_OLD = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,11 @@ def _fenced(fleet: Fleet) -> Iterator[Found]:
     for row, _ in _told(fleet):
         for cell in row.cells.values():
             if cell.fenced:
+                lacks = "no path that works is" if cell.registrations else "this host is not"
                 yield Found(
                     cell.host,
                     f"guest {_list(cell.guests)} may not write to {row.identity}"
-                    f" ({cell.disk['device']}): this host is not registered, and"
+                    f" ({cell.disk['device']}): {lacks} registered, and"
                     f" {_list(row.holders) or 'another one'} holds the disk",
                     "if it was fenced, restart its cluster software, which registers again;"
                     " the helper's audit log tells who removed it",
@@ -108,16 +111,22 @@ def _stale(fleet: Fleet) -> Iterator[Found]:
 
 
 def _removal(row: Row, told: model.Told, key: str) -> str:
-    """Say how a key is removed, by a host that is registered; nothing if there is none."""
+    """Say how a key is removed, by a host that is registered, and no living host with it."""
+    also = [
+        host
+        for host, cell in row.cells.items()
+        if any(one["reservation_key"] == key for one in cell.registrations)
+    ]
+    if also:
+        return f", first give {_list(also)} another key: to preempt this one fences them, too"
     type_ = told["reservation"]["type"] if told["reservation"] else 5
     for host, cell in row.cells.items():
         for one in cell.registrations:
-            if one["reservation_key"] != key:
-                return (
-                    f", run on {host}: qemu-pr persist --out --preempt"
-                    f" --param-rk={one['reservation_key']} --param-sark={key}"
-                    f" --prout-type={type_} {cell.disk['device']}"
-                )
+            return (
+                f", run on {host}: qemu-pr persist --out --preempt"
+                f" --param-rk={one['reservation_key']} --param-sark={key}"
+                f" --prout-type={type_} {cell.disk['device']}"
+            )
     return ", register a host, and have it preempt this key"
 
 
@@ -125,7 +134,7 @@ def _elsewhere(fleet: Fleet) -> Iterator[Found]:
     for row in fleet.rows:
         users = [cell.host for cell in row.cells.values() if cell.guests]
         for cell in row.cells.values():
-            idle = not cell.guests and not _is_blind(fleet.reports[cell.host])
+            idle = not cell.guests and not _lacks(fleet.reports[cell.host], model.NO_PROCESSES)
             if users and cell.registrations and idle:
                 yield Found(
                     row.identity,
@@ -138,9 +147,9 @@ def _elsewhere(fleet: Fleet) -> Iterator[Found]:
                 )
 
 
-def _is_blind(report: model.Report) -> bool:
-    """Tell whether nothing is known of a host's processes."""
-    return any(one["what"] == model.NO_PROCESSES for one in report["not_seen"])
+def _lacks(report: model.Report, what: str) -> bool:
+    """Tell whether a part of a host could not be looked at."""
+    return any(one["what"] == what for one in report["not_seen"])
 
 
 def _same_key(fleet: Fleet) -> Iterator[Found]:
@@ -193,7 +202,7 @@ def _settings_differ(fleet: Fleet) -> Iterator[Found]:
         kinds: dict[str, list[str]] = {}
         for cell in row.cells.values():
             keys = cell.disk["reservation_key"]
-            if keys is not None:
+            if keys is not None and not _lacks(fleet.reports[cell.host], model.NO_SETTINGS):
                 given = keys["configured"]
                 kind = "none" if given is None else given if given == _FILE else "a fixed key"
                 kinds.setdefault(kind, []).append(cell.host)
@@ -216,7 +225,7 @@ def _no_helper(fleet: Fleet) -> Iterator[Found]:
         for host in row.cells
     }
     for host, report in fleet.reports.items():
-        if report["helpers"] or _is_blind(report):
+        if report["helpers"] or _lacks(report, model.NO_PROCESSES):
             continue
         names = [guest["name"] for guest in report["guests"]]
         # libvirt starts a helper with each guest, and without guests there is none.
@@ -296,6 +305,20 @@ def _twice(fleet: Fleet) -> Iterator[Found]:
         )
 
 
+def _old(fleet: Fleet) -> Iterator[Found]:
+    times = {host: datetime.fromisoformat(one["time"]) for host, one in fleet.reports.items()}
+    newest = max(times.values(), default=None)
+    for host, time in times.items():
+        if newest and (age := newest - time) > _OLD:
+            yield Found(
+                host,
+                f"its report is {age.total_seconds() / 3600:.0f} h older than the newest one: its"
+                " guests, helpers and paths may have changed since",
+                "report it again; if the host is gone, leave its report out",
+                (host,),
+            )
+
+
 KINDS = (
     Kind(
         "fenced",
@@ -332,5 +355,6 @@ KINDS = (
     Kind("same-port", "two hosts have an initiator port of the same name", _port_twice),
     Kind("no-answer", "the disk fails or hangs on a host", _silent),
     Kind("reported-twice", "several reports have the same host name", _twice),
+    Kind("old-report", "a report is more than an hour older than the newest one", _old),
 )
 """All kinds; the order is that of the output: what stops guests comes first."""

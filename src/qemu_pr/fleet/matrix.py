@@ -166,7 +166,9 @@ class Fleet:
             and told["complete"]
             and told["others"]["write"] is False
         )
-        fenced = bool(guests) and others_hold and registered == 0
+        # Without a path that works, nobody can tell: what it has registered may be another's path.
+        may_be = bool(_working(disk)) or not registrations
+        fenced = bool(guests) and others_hold and registered == 0 and may_be
         return Cell(host, disk, guests, tuple(registrations), registered, fenced)
 
     @cached_property
@@ -211,8 +213,8 @@ def _registered(
     paths = _working(disk)
     if told is None or any(one["initiator"] is None for one in told["registrations"]):
         return None
-    if not registrations and not any(path["initiator"] for path in paths):
-        return None
+    if not registrations:
+        return 0 if any(path["initiator"] for path in paths) else None
     ends = Counter(
         (one["initiator"] or "", one["relative_target_port_identifier"]) for one in paths
     )

@@ -7,7 +7,7 @@ can be is bounded by what a disk can tell.
 import os
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from qemu_pr.fleet import model
@@ -41,12 +41,10 @@ Sample = tuple[str, dict[str, str], float]
 
 def render(report: model.Report) -> str:
     """Give the metrics of a report in the text format."""
-    samples: dict[str, list[str]] = {name: [] for name in METRICS}
+    samples: dict[str, dict[str, None]] = {name: {} for name in METRICS}
     for name, labels, value in _samples(report):
         given = ",".join(f'{label}="{text.translate(_ESCAPES)}"' for label, text in labels.items())
-        line = f"qemu_pr_{name}{f'{{{given}}}' if given else ''} {value:.15g}"
-        if line not in samples[name]:
-            samples[name].append(line)
+        samples[name][f"qemu_pr_{name}{f'{{{given}}}' if given else ''} {value:.15g}"] = None
     return "".join(
         f"# HELP qemu_pr_{name} {text}\n# TYPE qemu_pr_{name} gauge\n"
         + "".join(f"{line}\n" for line in samples[name])
@@ -74,7 +72,7 @@ def write(path: Path, report: model.Report) -> None:
 
 
 def _samples(report: model.Report) -> Iterator[Sample]:
-    made = datetime.strptime(report["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    made = datetime.fromisoformat(report["time"])
     fleet = Fleet([report])
     yield "report_time_seconds", {}, made.timestamp()
     yield "report_not_seen", {}, len(report["not_seen"])

@@ -2,8 +2,14 @@
 
 from typing import TypedDict
 
+FORMAT = 1
+"""The version of what a report holds; it grows when readers of the last one would err."""
+
 NO_PROCESSES = "helpers and guests"
 """What a report calls the part that it lacks of a host whose processes it does not see."""
+
+NO_SETTINGS = "multipath's settings"
+"""What a report calls the part that it lacks of a host whose multipath.conf it may not read."""
 
 
 class Path(TypedDict):

@@ -4,9 +4,11 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from qemu_pr import __version__
 from qemu_pr.fleet import model
 from qemu_pr.fleet.schema import fault
 
@@ -15,6 +17,7 @@ SIZE_MAX = 64 << 20
 
 _NEXT = re.compile(r"^\{", re.MULTILINE)  # as qemu-pr report begins its output
 _SPACE = re.compile(r"\s*")
+_SHOWN = 80  # characters of what a stranger wrote
 _NO_REPORT = "send the output of qemu-pr report as it is"
 
 
@@ -66,7 +69,7 @@ def read(source: str, content: bytes) -> Iterator[model.Report | Unreadable]:
         source: What an error calls it.
         content: JSON texts, one behind the other.
     """
-    text = content.decode(errors="replace")
+    text = content.decode("utf-8-sig", errors="replace")
     decoder = json.JSONDecoder(parse_constant=_refuse)
     start = _after_space(text, 0)
     if start == len(text):
@@ -89,9 +92,25 @@ def read(source: str, content: bytes) -> Iterator[model.Report | Unreadable]:
 
 
 def _report(source: str, value: Any) -> model.Report | Unreadable:
-    if wrong := fault(value):
+    format_ = value.get("report") if isinstance(value, dict) else None
+    if type(format_) is int and format_ != model.FORMAT:
+        writer = str(value.get("program", "another program"))[:_SHOWN]
+        return Unreadable(
+            source,
+            f"{writer} wrote it in format {str(format_)[:_SHOWN]}, and qemu-pr {__version__} reads"
+            f" format {model.FORMAT}; install the newer one of the two here and on that host",
+        )
+    if wrong := fault(value) or _wrong_time(value):
         return Unreadable(source, f"it is no report: {wrong.lstrip('.: ')}; {_NO_REPORT}")
     return cast(model.Report, value)
+
+
+def _wrong_time(report: model.Report) -> str:
+    try:
+        datetime.fromisoformat(report["time"])
+    except ValueError as error:
+        return f"time: {error}"
+    return ""
 
 
 def _place(source: str, number: int) -> str:

@@ -29,9 +29,6 @@ from qemu_pr.multipath_conf import this_host
 from qemu_pr.multipath_conf.configuration import Configuration
 from qemu_pr.multipath_conf.reservation_key import ReservationKey
 
-FORMAT = 1
-"""The version of what a report holds; it grows when readers of the last one would err."""
-
 _AS_ROOT = "run as root"
 
 
@@ -111,7 +108,7 @@ def collect(
     numbers = {one: number for number, one in enumerate(asked)}
     keys = _keys(host, not_seen)
     return model.Report(
-        report=FORMAT,
+        report=model.FORMAT,
         program=f"qemu-pr {__version__}",
         time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         host=_name(host.root),
@@ -238,8 +235,11 @@ def _keys(host: Host, not_seen: list[model.NotSeen]) -> _Keys:
     except FileNotFoundError:
         pass  # no such setting, or no key that was remembered
     except OSError as error:
-        why = f"cannot read it: {error.strerror}"
-        not_seen.append(model.NotSeen(what=str(error.filename), why=why, advice=_AS_ROOT))
+        why = f"cannot read {error.filename}: {error.strerror}"
+        not_seen.append(model.NotSeen(what=model.NO_SETTINGS, why=why, advice=_AS_ROOT))
+    if host.is_this_one and host.multipathd is None:
+        why, advice = "it does not answer, or not in time", "look at: multipathd show config"
+        not_seen.append(model.NotSeen(what="what multipathd runs with", why=why, advice=advice))
     return _Keys(configured, host.multipathd, remembered)
 
 

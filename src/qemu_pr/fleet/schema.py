@@ -1,6 +1,7 @@
 """The schema of reports, and a reader of as much of JSON Schema as it uses.
 
-The standard library has none. The tests compare this one with the package jsonschema.
+The standard library has none. The tests compare this one with the package jsonschema. Fifty reports
+have millions of values, so a schema becomes a table by the type of the value, as `json` gives it.
 """
 
 import json
@@ -13,24 +14,28 @@ from typing import Any
 _Check = Callable[[Any], str]
 """Says what is wrong with a value, after the place where it is; empty if nothing is."""
 
-_KEYWORDS = frozenset({"$schema", "$defs", "$ref", "title", "description", "type", "required"}) | {
-    "properties",
-    "items",
-    "maxItems",
-    "minimum",
-    "maximum",
-    "maxLength",
-    "pattern",
-    "enum",
+_Given = Mapping[str, Any]
+
+_TYPES = {
+    "null": type(None),
+    "boolean": bool,
+    "integer": int,
+    "string": str,
+    "array": list,
+    "object": dict,
 }
-_TYPES: dict[str, Callable[[Any], bool]] = {
-    "null": lambda value: value is None,
-    "boolean": lambda value: isinstance(value, bool),
-    "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),
-    "string": lambda value: isinstance(value, str),
-    "array": lambda value: isinstance(value, list),
-    "object": lambda value: isinstance(value, dict),
-}
+_EXPLAINS = frozenset({"$schema", "$defs", "title", "description", "type"})
+
+
+class _Checks(dict[type, _Check | None]):
+    """What to check of a value of a type; None if all are well. Other types are wrong."""
+
+    def __init__(self, wanted: str, checks: Mapping[type, _Check | None]) -> None:
+        super().__init__(checks)
+        self._wanted = wanted
+
+    def __missing__(self, _type: type) -> _Check:
+        return lambda _value: f": it is no {self._wanted}"
 
 
 @cache
@@ -42,8 +47,8 @@ def schema() -> dict[str, Any]:
 
 
 @cache
-def _report_check() -> _Check:
-    return _compile(schema(), schema().get("$defs", {}))
+def _of_reports() -> _Checks:
+    return _compile(schema(), schema()["$defs"])
 
 
 def fault(value: Any) -> str:
@@ -52,113 +57,94 @@ def fault(value: Any) -> str:
     Args:
         value: What `json.loads` gave.
     """
-    return _report_check()(value)
+    check = _of_reports()[type(value)]
+    return check(value) if check else ""
 
 
-def _compile(given: Mapping[str, Any], definitions: Mapping[str, Any]) -> _Check:
-    """Make a function of a schema: reports have hundreds of thousands of values."""
+def _compile(given: _Given, definitions: _Given) -> _Checks:
     if "$ref" in given:
         return _compile(definitions[given["$ref"].removeprefix("#/$defs/")], definitions)
-    assert _KEYWORDS.issuperset(given), f"unknown to this reader: {set(given) - _KEYWORDS}"
     types = given.get("type", [*_TYPES])
     types = [types] if isinstance(types, str) else types
-    is_type = [_TYPES[one] for one in types]
-    wanted = " or ".join(types)
-    details = [
-        make(given, definitions) for keywords, make in _DETAILS if not keywords.isdisjoint(given)
-    ]
-
-    def check(value: Any) -> str:
-        for one in is_type:
-            if one(value):
-                break
-        else:
-            return f": it is no {wanted}"
-        for detail in details:
-            if found := detail(value):
-                return found
-        return ""
-
-    return check
+    keywords = given.keys() - _EXPLAINS
+    checks: dict[type, _Check | None] = {_TYPES[one]: None for one in types}
+    for known, kind, make in _MAKERS:
+        if not keywords.isdisjoint(known):
+            keywords -= known
+            check = make(given, definitions)
+            checks |= {one: check for one in checks if kind in (one, None)}
+    assert not keywords, f"unknown to this reader: {keywords}"
+    return _Checks(" or ".join(types), checks)
 
 
-def _object(given: Mapping[str, Any], definitions: Mapping[str, Any]) -> _Check:
-    properties = [
-        (name, _compile(one, definitions)) for name, one in given.get("properties", {}).items()
-    ]
+def _object(given: _Given, definitions: _Given) -> _Check:
+    properties = [(name, _compile(one, definitions)) for name, one in given["properties"].items()]
     required = given.get("required", ())
 
-    def check(value: Any) -> str:
-        if isinstance(value, dict):
-            for name in required:
-                if name not in value:
-                    return f": it has no {name}"
-            for name, check_property in properties:
-                if name in value and (found := check_property(value[name])):
+    def check(value: dict[str, Any]) -> str:
+        for name in required:
+            if name not in value:
+                return f": it has no {name}"
+        for name, checks in properties:
+            if name in value:
+                inner = checks[type(value[name])]
+                if inner is not None and (found := inner(value[name])):
                     return f".{name}{found}"
         return ""
 
     return check
 
 
-def _array(given: Mapping[str, Any], definitions: Mapping[str, Any]) -> _Check:
-    check_item = _compile(given.get("items", {}), definitions)
+def _array(given: _Given, definitions: _Given) -> _Check:
+    checks = _compile(given["items"], definitions)
     most = given.get("maxItems", float("inf"))
 
-    def check(value: Any) -> str:
-        if isinstance(value, list):
-            if len(value) > most:
-                return f": it has more than {most} items"
-            for number, item in enumerate(value):
-                if found := check_item(item):
-                    return f"[{number}]{found}"
+    def check(value: list[Any]) -> str:
+        if len(value) > most:
+            return f": it has more than {most} items"
+        for number, item in enumerate(value):
+            inner = checks[type(item)]
+            if inner is not None and (found := inner(item)):
+                return f"[{number}]{found}"
         return ""
 
     return check
 
 
-def _string(given: Mapping[str, Any], _definitions: Mapping[str, Any]) -> _Check:
+def _string(given: _Given, _definitions: _Given) -> _Check:
     most = given.get("maxLength", float("inf"))
-    matches = re.compile(given.get("pattern", "")).search
+    pattern = given.get("pattern")
+    matches = re.compile(pattern).search if pattern else None
 
-    def check(value: Any) -> str:
-        if isinstance(value, str):
-            if len(value) > most:
-                return f": it has more than {most} characters"
-            if not matches(value):
-                return f": it is not like {given['pattern']}"
-        return ""
+    def check(value: str) -> str:
+        if len(value) > most:
+            return f": it has more than {most} characters"
+        return f": it is not like {pattern}" if matches and not matches(value) else ""
 
     return check
 
 
-def _integer(given: Mapping[str, Any], _definitions: Mapping[str, Any]) -> _Check:
-    least, most = given.get("minimum", float("-inf")), given.get("maximum", float("inf"))
+def _integer(given: _Given, _definitions: _Given) -> _Check:
+    least, most = given["minimum"], given["maximum"]
+    return lambda value: "" if least <= value <= most else ": out of range"
+
+
+def _enum(given: _Given, _definitions: _Given) -> _Check:
+    known = {(type(one), one) for one in given["enum"]}
+    wrong = f": it is not {' or '.join(map(str, given['enum']))}"
 
     def check(value: Any) -> str:
-        return "" if not isinstance(value, int) or least <= value <= most else ": out of range"
+        is_known = not isinstance(value, list | dict) and (type(value), value) in known
+        return "" if is_known else wrong
 
     return check
 
 
-def _enum(given: Mapping[str, Any], _definitions: Mapping[str, Any]) -> _Check:
-    known = given["enum"]
-    texts = " or ".join(map(str, known))
-
-    def check(value: Any) -> str:
-        is_known = any(type(one) is type(value) and one == value for one in known)
-        return "" if is_known else f": it is not {texts}"
-
-    return check
-
-
-_DETAILS: tuple[
-    tuple[frozenset[str], Callable[[Mapping[str, Any], Mapping[str, Any]], _Check]], ...
-]
-_DETAILS = (
-    (frozenset({"properties", "required"}), _object),
-    (frozenset({"items", "maxItems"}), _array),
-    (frozenset({"maxLength", "pattern"}), _string),
-    (frozenset({"minimum", "maximum"}), _integer),
-    (frozenset({"enum"}), _enum),
+_MAKERS: tuple[tuple[set[str], type | None, Callable[[_Given, _Given], _Check]], ...] = (
+    ({"properties", "required"}, dict, _object),
+    ({"items", "maxItems"}, list, _array),
+    ({"maxLength", "pattern"}, str, _string),
+    ({"minimum", "maximum"}, int, _integer),
+    ({"enum"}, None, _enum),
 )
+"""Keywords, the type of values that they are about (None: all), and what makes a check of them."""

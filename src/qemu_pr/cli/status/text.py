@@ -43,6 +43,8 @@ def render(disk: str, status: ReservationStatus) -> str:
 
 def printable(text: str) -> str:
     """Write characters that a terminal cannot show, or would obey, as Python's escapes."""
+    if text.isprintable():
+        return text
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
