@@ -53,12 +53,11 @@ WITH_MAPS = {
     "test_multipathd_configuration.py",
     "test_units.py",
 }
-# The first only measures, the second needs a machine where no other disk hangs, the others take too
+# The first only measures, the second needs a machine where no other disk hangs, the third takes too
 # long: make lab LAB=tests/lab/test_latency.py
 APART = {
     "test_latency.py",
     "test_report.py",
-    "test_validate_guest.py",
     "test_validate_maps.py",
 }
 
