@@ -66,7 +66,7 @@ help:
 test: $(BIN)/.installed
 	$(BIN)/python -m pytest -n auto --dist loadscope $(TESTS)
 
-lab: html $(BIN)/.installed-lab
+lab: html zipapp $(BIN)/.installed-lab
 	$(BIN)/python tests/lab/run.py $(LAB)
 
 matrix:

@@ -19,7 +19,7 @@ KERNEL = "/run/kernel"  # the virtual machine's own
 # In emulation the time to boot goes into firmware (qboot.rom has little), searching the PCI bus
 # early and testing ciphers.
 KERNEL_OPTIONS = "console=ttyS0 quiet panic=-1 mitigations=off pci=noearly cryptomgr.notests"
-MODULES = ["virtio_pci", "virtio_scsi", "sd_mod", "sg", "9pnet_virtio", "9p"]
+MODULES = ["virtio_pci", "virtio_scsi", "sd_mod", "sg"]
 BOOT_ATTEMPTS = 3
 BOOT_SECONDS = 40.0 * SLOWNESS  # five times what it takes, on a slow machine too
 INIT = """\
@@ -211,19 +211,29 @@ def build_initramfs(directory: Path) -> Path:
     for name in ["bin", "dev", "proc", "sys", "modules"]:
         (root / name).mkdir(parents=True)
     shutil.copy("/bin/busybox", root / "bin")
-    for file in [*PROGRAMS, *_libraries(PROGRAMS)]:
-        (root / file[1:]).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, root / file[1:])
+    put_files([*PROGRAMS, *libraries(PROGRAMS)], root)
     for number, module in enumerate(_module_files(MODULES)):
         shutil.copy(module, root / f"modules/{number:02}-{Path(module).name}")
     (root / "init").write_text(INIT)
     (root / "init").chmod(0o755)
-    image = directory / "initramfs.cpio"
-    subprocess.run(f"find . | busybox cpio -o -H newc >{image}", shell=True, cwd=root, check=True)
+    return pack(root, directory / "initramfs.cpio")
+
+
+def put_files(files: Iterable[str], root: Path) -> None:
+    """Copy files to the same places below another root."""
+    for file in files:
+        (root / file[1:]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, root / file[1:])
+
+
+def pack(root: Path, image: Path) -> Path:
+    """Pack a guest's file system, and add it to those in an image if that exists."""
+    subprocess.run(f"find . | busybox cpio -o -H newc >>{image}", shell=True, cwd=root, check=True)
     return image
 
 
-def _libraries(programs: Iterable[str]) -> set[str]:
+def libraries(programs: Iterable[str]) -> set[str]:
+    """Give the shared libraries that programs, or other libraries, need."""
     output = subprocess.check_output(["ldd", *programs], text=True)
     return {word for word in output.split() if word.startswith("/") and not word.endswith(":")}
 

@@ -14,7 +14,7 @@ COMMAND_LINE = re.compile(r"^qemu-system-\S+ \\\n(?:.*\\\n)*.*$", re.MULTILINE)
 
 # The class of a block that the lab runs, and where it can: see docs/contributing/lab.rst.
 IN_LAB = "in-lab-"
-PLACES = {"host", "reserved", "guest", "paths", "libvirt", "map"}
+PLACES = {"host", "reserved", "guest", "guest-with-python", "paths", "libvirt", "map"}
 
 # How blocks of these kinds begin.
 QMP_COMMAND = '{"execute":'

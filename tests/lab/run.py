@@ -53,14 +53,13 @@ WITH_MAPS = {
     "test_multipathd_configuration.py",
     "test_units.py",
 }
-# One needs a package, two only measure, one needs a machine where no other disk hangs, the others
-# take too long: make lab LAB=tests/lab/test_latency.py
+# One needs a package, two only measure, one needs a machine where no other disk hangs, the last
+# takes too long: make lab LAB=tests/lab/test_latency.py
 APART = {
     "test_installed_package.py",
     "test_latency.py",
     "test_map_latency.py",
     "test_report.py",
-    "test_validate_guest.py",
     "test_validate_maps.py",
 }
 

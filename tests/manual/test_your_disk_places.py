@@ -1,8 +1,9 @@
 """Where a block names the manual's disk or socket, and how another is written there."""
 
 import pytest
+from docutils import nodes
 
-from qemu_pr.manual.your_disk import Place, places
+from qemu_pr.manual.your_disk import Place, _places_of_block, places
 
 SOCKET = "/var/run/qemu-pr-helper.sock"
 
@@ -71,6 +72,16 @@ def test_a_place_tells_how_a_path_is_written_there(
 )
 def test_what_nobody_can_rewrite_is_left_alone(language: str, text: str) -> None:
     assert places(text, language) == []
+
+
+@pytest.mark.parametrize("place", ["guest", "guest-with-python"])
+def test_a_guest_has_names_of_its_own(place: str) -> None:
+    text = "$ sg_inq /dev/sdb"
+
+    of_guest = nodes.literal_block(text, text, language="console", classes=[f"in-lab-{place}"])
+    of_host = nodes.literal_block(text, text, language="console", classes=["in-lab-paths"])
+
+    assert (_places_of_block(of_guest), len(_places_of_block(of_host))) == ([], 1)
 
 
 def test_a_command_that_names_its_socket_or_leaves_it_to_libvirt_gets_none() -> None:

@@ -228,7 +228,7 @@ PROFILES: tuple[Profile, ...] = (
     ),
     Profile(
         "live-migration",
-        "live migration with QEMU's migrate-pr",
+        "Live migration with QEMU's migrate-pr",
         (
             (
                 "QEMU 11, hw/scsi/scsi-generic.c, scsi_generic_pr_state_post_load_errp",
