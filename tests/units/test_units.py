@@ -141,6 +141,17 @@ def test_json_has_both_units(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert sorted(units) == ["qemu-pr-helper.service", "qemu-pr-helper.socket"]
 
 
+def test_who_has_written_them_is_told_to_restart_a_service_that_runs_with_what_was_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path)
+
+    assert capsys.readouterr().out == (
+        "next: systemctl daemon-reload && systemctl enable --now qemu-pr-helper.socket"
+        " && systemctl try-restart qemu-pr-helper.service\n"
+    )
+
+
 def test_a_group_that_is_not_there_is_told_with_what_comes_of_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -15,7 +15,7 @@ import qemu_pr
 from qemu_pr.cli.parser import USAGE_ERROR
 from qemu_pr.command_line.model import SOCKET_PATH_MAX
 from qemu_pr.doctor.multipath import installed_release
-from qemu_pr.systemd_units import JOURNAL, SOCKET_UNIT, Units, hidden_by_units, render
+from qemu_pr.systemd_units import JOURNAL, SERVICE_UNIT, SOCKET_UNIT, Units, hidden_by_units, render
 
 DEFAULT_SOCKET = "/run/qemu-pr-helper.sock"
 _PROGRAM = "qemu-pr-helper"
@@ -154,7 +154,10 @@ def _deliver(args: argparse.Namespace, units: dict[str, str]) -> int:
     elif args.output is None:
         print("\n".join(f"# {name}\n{text}" for name, text in units.items()), end="")
     else:
-        print(f"next: systemctl daemon-reload && systemctl enable --now {SOCKET_UNIT}")
+        print(
+            f"next: systemctl daemon-reload && systemctl enable --now {SOCKET_UNIT}"
+            f" && systemctl try-restart {SERVICE_UNIT}"
+        )
     return 0
 
 
