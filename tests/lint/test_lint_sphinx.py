@@ -93,7 +93,13 @@ def test_every_fault_can_be_listed(tmp_path: Path) -> None:
     told = build(
         tmp_path,
         {"index.rst": page},
-        *("-D", "extensions=qemu_pr.lint.sphinx,qemu_pr.manual.fault_list", "-b", "text", "-W"),
+        *(
+            "-D",
+            "extensions=qemu_pr.manual.definition_lists",
+            "-b",
+            "text",
+            "-W",
+        ),
     )
 
     listed = (tmp_path / "build/index.txt").read_text()

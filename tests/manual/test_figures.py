@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sphinx.cmd.build import main as sphinx_build
 
-from qemu_pr.manual import drawing, sense_table
+from qemu_pr.manual import drawing, list_tables
 from qemu_pr.manual.drawing import Arrow
 from qemu_pr.manual.reservation_life import reservation_life
 
@@ -94,7 +94,7 @@ def test_a_line_that_is_no_arrow_fails_the_build(build, capfd):
 
 
 def test_every_sense_has_a_name_and_an_advice():
-    header, *rows = sense_table.rows()
+    header, *rows = list_tables.sense_rows()
 
     assert header == ["Sense", "Name", "What to do", "Exit status"]
     assert ["06/2A/05", "REGISTRATIONS PREEMPTED"] in [row[:2] for row in rows]

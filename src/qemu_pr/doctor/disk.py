@@ -1,7 +1,6 @@
 """A disk that an operator names: what can be known of it without a command to it."""
 
 import errno
-import fcntl
 import os
 import stat
 from dataclasses import dataclass
@@ -9,9 +8,9 @@ from functools import cached_property
 
 from qemu_pr.host.block_devices import OF_THIS_HOST, BlockDevices
 from qemu_pr.host.paths import THIS_ROOT, under
+from qemu_pr.host.scsi_ioctl import takes_scsi_commands
 from qemu_pr.host.wwids import map_wwid
 
-_SG_GET_VERSION_NUM = 0x2282
 _NOT_A_DISK = "name a disk, as 'lsblk --scsi' lists them"
 _LIKELY = {
     errno.ENOENT: _NOT_A_DISK,
@@ -82,12 +81,9 @@ class Disk:
         """Whether the kernel passes SCSI commands on to it; the disk itself is not asked."""
         fd = self.open()
         try:
-            fcntl.ioctl(fd, _SG_GET_VERSION_NUM, bytes(4))
-        except OSError:
-            return False
+            return takes_scsi_commands(fd)
         finally:
             os.close(fd)
-        return True
 
     @property
     def is_write_protected(self) -> bool:

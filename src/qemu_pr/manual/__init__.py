@@ -9,36 +9,12 @@ from sphinx.util.typing import ExtensionMetadata
 from qemu_pr import __version__
 from qemu_pr.manual import (
     benchmark,
-    check_list,
-    fault_list,
+    definition_lists,
     figures,
-    fleet_lists,
-    helper_tables,
+    list_tables,
     man_references,
     option_lists,
     privileged_modules,
-    quirk_list,
-    reservation_tables,
-    sense_table,
-    validate_lists,
-    wrapped_lines,
-    your_disk,
-)
-
-_PARTS = (
-    benchmark,
-    check_list,
-    fault_list,
-    figures,
-    fleet_lists,
-    helper_tables,
-    man_references,
-    option_lists,
-    privileged_modules,
-    quirk_list,
-    reservation_tables,
-    sense_table,
-    validate_lists,
     wrapped_lines,
     your_disk,
 )
@@ -46,6 +22,13 @@ _PARTS = (
 
 def setup(app: Sphinx) -> ExtensionMetadata:
     """Register all of it with Sphinx."""
-    for part in _PARTS:
-        part.setup(app)
+    benchmark.setup(app)
+    definition_lists.setup(app)
+    figures.setup(app)
+    list_tables.setup(app)
+    man_references.setup(app)
+    option_lists.setup(app)
+    privileged_modules.setup(app)
+    wrapped_lines.setup(app)
+    your_disk.setup(app)
     return {"version": __version__, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -22,6 +22,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from qemu_pr.manual.list_tables import list_table
+
 _MISSING = """\
 .. note::
 
@@ -39,10 +41,7 @@ _SCALE = (0.0625, 0.125, 0.25, 0.5, 1, 2, 4)
 
 def table(found: dict[str, Any]) -> str:
     """Write measurements as a reStructuredText list-table."""
-    lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]
-    for row in (HEADER, *map(cells, found["rows"])):
-        lines += [f"   {'  ' if number else '* '}- {cell}" for number, cell in enumerate(row)]
-    return "\n".join(lines)
+    return list_table([HEADER, *map(cells, found["rows"])])
 
 
 def plot(found: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from qemu_pr.manager import ConnectError, PRManagerHelper
+from qemu_pr.manual.list_tables import list_table
 
 CONFIGURATIONS = {
     "no option": "",
@@ -194,18 +195,12 @@ class _PrivilegedModules(SphinxDirective):
             for reason, of_it in names.items()
         ]
         text = [
-            *_table(("Configuration", "Lines of this package", "Of the standard library"), *sizes),
-            *_table(("Modules", "Lines", "Why they are there"), *explained),
+            list_table(
+                [("Configuration", "Lines of this package", "Of the standard library"), *sizes]
+            ),
+            list_table([("Modules", "Lines", "Why they are there"), *explained]),
         ]
         return self.parse_text_to_nodes("\n".join(text))
-
-
-def _table(*rows: tuple[str | int, ...]) -> list[str]:
-    lines = [".. list-table::", "   :header-rows: 1", "   :widths: auto", ""]
-    for row in rows:
-        cells = [f"{cell:,}" if isinstance(cell, int) else cell for cell in row]
-        lines += [f"   {' ' if number else '*'} - {cell}" for number, cell in enumerate(cells)]
-    return [*lines, ""]
 
 
 def setup(app: Sphinx) -> None:

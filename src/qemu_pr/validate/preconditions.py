@@ -1,7 +1,6 @@
 """What must be so before anything is registered with a disk, and why it is refused otherwise."""
 
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qemu_pr.host.block_devices import OF_THIS_HOST
+from qemu_pr.host.scsi_ioctl import takes_scsi_commands
 from qemu_pr.host.wwids import map_wwid
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.commands import InServiceAction
@@ -18,7 +18,6 @@ from qemu_pr.validate.commands import ask, patiently
 from qemu_pr.validate.judging import outcome
 from qemu_pr.validate.ways import CommandWay, NotPossibleError, Way
 
-_SG_GET_VERSION_NUM = 0x2282
 _INQUIRY = 0x12
 _DESIGNATION = 0x83
 _PAGE_SIZE = 1024
@@ -89,12 +88,10 @@ def open_unused(path: str) -> int:
             raise RefusedError(path, f"it is in use: {_user(path)}", advice) from None
         advice = _ADVICE.get(error.errno or 0, "see the kernel's log")
         raise RefusedError(path, f"cannot open it: {error.strerror}", advice) from None
-    try:
-        fcntl.ioctl(fd, _SG_GET_VERSION_NUM, bytes(4))
-    except OSError:
+    if not takes_scsi_commands(fd):
         os.close(fd)
         why = "it is no SCSI disk: the kernel passes no SCSI commands on to it"
-        raise RefusedError(path, why, _LIST_DISKS) from None
+        raise RefusedError(path, why, _LIST_DISKS)
     if users := sorted(_openers(os.fstat(fd).st_rdev)):
         os.close(fd)
         raise RefusedError(path, f"it is in use: {', '.join(users)}", "end what uses it")

@@ -1,20 +1,18 @@
 """Ask one disk, directly or through a helper, and tell an operator what stood in the way."""
 
 import errno
-import fcntl
 import os
 import stat
 
 from qemu_pr.cli.nearest_path import nearest_path
 from qemu_pr.client.failures import FILE_ERROR, MALFORMED, OTHER, Failure, explain
 from qemu_pr.devices import Device
+from qemu_pr.host.scsi_ioctl import takes_scsi_commands
 from qemu_pr.manager import ConnectError, PRManagerHelper
 from qemu_pr.reservation_status import CommandError, ReservationStatus, action_name, query
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.scsi.status import Status
-
-_SG_GET_VERSION_NUM = 0x2282
 
 _LIST_DISKS = "'lsblk --scsi' lists the SCSI disks of this host"
 
@@ -92,7 +90,7 @@ def _diagnose(error: CommandError, failure: Failure, device: Device, fd: int) ->
             sense.COMMAND_IO_PROCESS_TERMINATED
             | sense.INVALID_OPERATION_CODE
             | sense.INVALID_FIELD_IN_CDB
-        ) if not _is_scsi(fd):
+        ) if not takes_scsi_commands(fd):
             advice = _SIMULATE if stat.S_ISREG(os.fstat(fd).st_mode) else _LIST_DISKS
             return failure.but(reason=f"not a SCSI disk ({error.sense})", advice=advice)
         case sense.INVALID_OPERATION_CODE | sense.INVALID_FIELD_IN_CDB:
@@ -117,15 +115,6 @@ def _of_helper(helper: PRManagerHelper) -> str:
     if helper.peer_user != 0:
         return f"{what}: start it as root"
     return f"{what}: what starts it, a unit or a container, must leave it CAP_SYS_RAWIO"
-
-
-def _is_scsi(fd: int) -> bool:
-    """Whether the kernel passes SCSI commands on to it; everyone may ask."""
-    try:
-        fcntl.ioctl(fd, _SG_GET_VERSION_NUM, bytes(4))
-    except OSError:
-        return False
-    return True
 
 
 def _may_send() -> bool:
