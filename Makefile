@@ -3,6 +3,7 @@
 #               on some pages: PAGES=docs/tutorial.rst
 # make test     run all tests, a module at a time on each processor; some: TESTS=tests/lint, or the
 #               quick ones: TESTS='-m "not slow"'
+# make coverage run all tests, slower, and tell how many lines of each module they ran; some: TESTS=…
 # make lab      run the manual's command lines with real guests and disks, in a virtual machine
 # make matrix   run all of these on Debian 12, 13 and sid, each in a chroot: as root; see MATRIX=--help
 # make bench    measure our helper and QEMU's side by side, as root; then make html shows the figures
@@ -65,6 +66,12 @@ help:
 
 test: $(BIN)/.installed
 	$(BIN)/python -m pytest -n auto --dist loadscope $(TESTS)
+
+# test_imports counts what is loaded, and coverage is loaded too.
+coverage: $(BIN)/.installed-coverage
+	@mkdir -p build/coverage
+	$(BIN)/python -m pytest -n auto --dist loadscope --cov --cov-report=term \
+	    --deselect tests/helper/test_imports.py --deselect tests/cli/test_what_is_loaded.py $(TESTS)
 
 lab: html zipapp $(BIN)/.installed-lab
 	$(BIN)/python tests/lab/run.py $(LAB)
@@ -142,4 +149,4 @@ $(BIN)/.installed-%: $(BIN)/.installed
 	@touch $@
 
 .NOTPARALLEL: # the builds share build/doctrees
-.PHONY: manual html man doctest help test lab matrix bench fuzz soak zipapp lint dist deb deb-test release clean
+.PHONY: manual html man doctest help test coverage lab matrix bench fuzz soak zipapp lint dist deb deb-test release clean
