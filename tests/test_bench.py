@@ -42,8 +42,9 @@ RUN = [sys.executable, str(Path(__file__).parent / "bench" / "run.py")]
 
 
 @pytest.mark.parametrize(
-    "part", ["quiet-4", "busy-4", "slow-disks", "start", "programs", "simulated-unit"]
+    "part", ["quiet-4", "busy-4", "slow-disks", "start", "programs", "fleet", "simulated-unit"]
 )
+@pytest.mark.timeout(600)
 def test_each_part_gives_rows_of_both_helpers(part: str) -> None:
     require("/usr/bin/qemu-pr-helper", package="qemu-system-common")
     require("gcc", package="gcc libc6-dev")

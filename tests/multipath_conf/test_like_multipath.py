@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from multipath_conf_strategies import CONFUSED_TEXTS
 from multipath_host import Host, multipath_t
 from multipath_keys import Keys, keys
+from qemu_pr.multipath_conf import this_host
 from qemu_pr.multipath_conf.check import Surroundings, check
 from qemu_pr.multipath_conf.configuration import Configuration, File
 from qemu_pr.multipath_conf.errors import MultipathConfError
@@ -57,6 +58,17 @@ def valid(value: str) -> bool:
     except MultipathConfError:
         return False
     return True
+
+
+def test_drop_ins_count_without_the_file_that_is_read_first(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.write("etc/multipath/conf.d/keys.conf", "defaults {\n reservation_key file\n}\n")
+    shown = multipath_t(host).stdout
+
+    ours = keys(this_host.read(tmp_path))
+
+    assert ours == {None: "file"}
+    assert ours == keys(Configuration.of([File.parse("multipath -t", shown)]))
 
 
 ONE_MAP = "multipaths {{\nmultipath {{\nwwid a\n{}\n}}\n}}\n"

@@ -13,16 +13,18 @@ _DROP_INS = "/etc/multipath/conf.d"
 
 
 def read(root: Path = Path("/")) -> Configuration:
-    """Read them, in the order in which multipath does.
+    """Read them, in the order in which multipath does. It takes some without the first one.
 
     Args:
         root: The directory that is the host's ``/``.
 
     Raises:
-        OSError: One of them cannot be read.
+        OSError: One of them cannot be read, or there is none.
     """
+    first = root / PATH[1:]
     drop_ins = sorted((root / _DROP_INS[1:]).glob("*.conf"))
-    return Configuration.of(map(read_file, map(str, (root / PATH[1:], *drop_ins))))
+    files = drop_ins if drop_ins and not first.exists() else [first, *drop_ins]
+    return Configuration.of(map(read_file, map(str, files)))
 
 
 def remembered(configuration: Configuration, root: Path = Path("/")) -> dict[str, ReservationKey]:
