@@ -173,6 +173,16 @@ def test_every_module_of_both_programs_can_be_imported(podman: Podman) -> None:
     assert int(told) > 100
 
 
+def test_what_libmpathpersist_and_its_threads_load_is_there(podman: Podman) -> None:
+    program = (
+        "import ctypes\n"
+        "for name in 'libmpathpersist.so.0', 'libmpathcmd.so.0', 'libgcc_s.so.1':\n"
+        "    ctypes.CDLL(name)\n"
+    )
+
+    podman("run", "--rm", *CONFINED, "--entrypoint", "python3", IMAGE, "-Ic", program)
+
+
 def test_it_serves_with_one_capability_and_without_root(podman: Podman, folder: Path) -> None:
     socket = folder / "pr.sock"
     arguments = [
