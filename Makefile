@@ -13,6 +13,7 @@
 # make lint     check style, types, and which part may import which
 # make dist     build the wheel and the sdist, with man pages and completion, into dist/
 # make deb      build the Debian package of what make dist built, into dist/: on Debian
+# make image    build the container image, and leave it in build/image and with podman: on Debian
 # make deb-test install, upgrade and remove that package on Debian 12 and 13, as root; see DEB_TEST=--help
 # make release  check everything, and build all of it into dist/, with checksums
 # make clean    remove everything that make made
@@ -106,7 +107,7 @@ lint: $(BIN)/.installed-lint
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline --profile production -q packaging/ansible
 
 # What is built twice has the same bytes: all files have the time of the commit, or of the changelog.
-dist deb: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r CHANGELOG.md +%s)
+dist deb image: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date -r CHANGELOG.md +%s)
 
 dist: html man $(BIN)/.installed-release
 	rm -rf dist build/tree
@@ -118,6 +119,10 @@ dist: html man $(BIN)/.installed-release
 deb: dist
 	packaging/build-deb dist/*.tar.gz build/deb
 	cp build/deb/*.deb dist/
+
+image: man
+	$(BIN)/python packaging/image/root.py . build/man build/image/root
+	packaging/image/build build/image
 
 deb-test: dist $(BIN)/.installed-lab
 	$(BIN)/python -m pytest tests/deb --timeout=3600 $(DEB_TEST)
@@ -149,4 +154,4 @@ $(BIN)/.installed-%: $(BIN)/.installed
 	@touch $@
 
 .NOTPARALLEL: # the builds share build/doctrees
-.PHONY: manual html man doctest help test coverage lab matrix bench fuzz soak zipapp lint dist deb deb-test release clean
+.PHONY: manual html man doctest help test coverage lab matrix bench fuzz soak zipapp lint dist deb image deb-test release clean
