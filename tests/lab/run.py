@@ -53,9 +53,10 @@ WITH_MAPS = {
     "test_multipathd_configuration.py",
     "test_units.py",
 }
-# The first only measures, the second needs a machine where no other disk hangs, the others take too
-# long: make lab LAB=tests/lab/test_latency.py
+# The first needs what make image built, the second only measures, the third needs a machine where
+# no other disk hangs, the others take too long: make lab LAB=tests/lab/test_latency.py
 APART = {
+    "test_image.py",
     "test_latency.py",
     "test_report.py",
     "test_validate_guest.py",
