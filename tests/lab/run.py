@@ -53,8 +53,8 @@ WITH_MAPS = {
     "test_multipathd_configuration.py",
     "test_units.py",
 }
-# Two need what is built before, two only measure, one needs a machine where no other disk hangs, the
-# last takes too long: make lab LAB=tests/lab/test_latency.py
+# Two need what is built before, two only measure, one needs a machine where no other disk hangs,
+# the last takes too long: make lab LAB=tests/lab/test_latency.py
 APART = {
     "test_image.py",
     "test_installed_package.py",
