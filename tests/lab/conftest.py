@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the helper to test; with another one, what fails is the lab's fault",
     )
     parser.addoption("--deb", metavar="FILE", help="the Debian package that a test installs")
+    parser.addoption("--apparmor", metavar="DIR", help="libvirt's profiles, which a test loads")
 
 
 def pytest_configure(config: pytest.Config) -> None:

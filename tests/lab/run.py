@@ -53,9 +53,10 @@ WITH_MAPS = {
     "test_multipathd_configuration.py",
     "test_units.py",
 }
-# The first needs a package, the second only measures, the third needs a machine where no other disk
-# hangs, the others take too long: make lab LAB=tests/lab/test_latency.py
+# The first two need packages, the third only measures, the fourth needs a machine where no other
+# disk hangs, the others take too long: make lab LAB=tests/lab/test_latency.py
 APART = {
+    "test_apparmor.py",
     "test_installed_package.py",
     "test_latency.py",
     "test_report.py",
