@@ -29,6 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--c-helper", metavar="PATH", help="QEMU's helper, built with libmpathpersist")
     parser.addoption("--rounds", type=int, default=5, help="how often test_map_latency.py measures")
     parser.addoption("--deb", metavar="FILE", help="the Debian package that a test installs")
+    parser.addoption("--apparmor", metavar="DIR", help="libvirt's profiles, which a test loads")
 
 
 def pytest_configure(config: pytest.Config) -> None:

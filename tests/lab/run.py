@@ -53,9 +53,10 @@ WITH_MAPS = {
     "test_multipathd_configuration.py",
     "test_units.py",
 }
-# Two need what is built before, two only measure, one needs a machine where no other disk hangs,
+# Some need what is built before, two only measure, one needs a machine where no other disk hangs,
 # the last takes too long: make lab LAB=tests/lab/test_latency.py
 APART = {
+    "test_apparmor.py",
     "test_image.py",
     "test_installed_package.py",
     "test_latency.py",
