@@ -26,6 +26,7 @@ def test_a_guest_certifies_the_whole_chain_as_the_manual_shows(
     [transcript] = transcripts("guest-with-python")
     directory = output / "guest-validate"
     directory.mkdir()
+    statuses: list[int] = []
     image = with_python(initramfs, ARCHIVE, "validate", tmp_path)
 
     with boot(command_line, image, directory) as guest:
@@ -33,7 +34,9 @@ def test_a_guest_certifies_the_whole_chain_as_the_manual_shows(
 
         def run(command: str) -> str:
             # Where it is, and what goes wrong, is seen in the guest's console.log while it runs.
-            return guest.run(f"exec 2>/dev/ttyS0; {command}", seconds=PATIENCE * 4).output
+            done = guest.run(f"exec 2>/dev/ttyS0; {command}", seconds=PATIENCE * 4)
+            statuses.append(done.status)
+            return done.output
 
         assert_true(transcript, run)
         # Each byte through the serial port takes a millisecond.
@@ -41,6 +44,7 @@ def test_a_guest_certifies_the_whole_chain_as_the_manual_shows(
         managers = guest.monitor.execute("query-pr-managers")
 
     certificate = json.loads(gzip.decompress(base64.b64decode(packed)))
+    certificate["exit_status"] = statuses[0]
     keep(certificate, output / "certificate-guest.json")
     assert_conforms(certificate, {"every-path"})
     ports = [nexus["ports"] for nexus in certificate["nexuses"].values()]
