@@ -177,7 +177,9 @@ def describe(root: Path, name: str, package: Path) -> None:
 def add_this_project(root: Path, checkout: Path, man: Path) -> None:
     """Copy the package, its programs and man pages, and what only the image has."""
     modules = root / "usr/lib/python3/dist-packages/qemu_pr"
-    ignored = shutil.ignore_patterns("__pycache__", "sphinx_ext", "*.pyi")
+    ignored = shutil.ignore_patterns(
+        "__pycache__", "manual", "verified_examples", "sphinx.py", "*.pyi"
+    )
     shutil.copytree(checkout / "src/qemu_pr", modules, ignore=ignored)
     helper = (checkout / "packaging/qemu-pr-helper").read_text().partition("\n'''\n")[2]
     programs = {
