@@ -182,7 +182,7 @@ def test_the_device_may_be_given_as_an_option(bench: Bench) -> None:
         "-m 10h+1",
         "-X zz",
         "-X sas,123",
-        "-X file=/nonexistent",
+        "-X file=/nonexistent/transport-ids",
         "/dev/null",
         "-d /dev/null",
     ],
