@@ -18,21 +18,14 @@ from podman import IMAGE, Podman, as_kubevirt_does, shared_folder
 from requirements import require, unavailable
 from target import Host, create_disk
 from waiting import wait_for
-from wire import (
-    Client,
-    parameter_list,
-    persistent_reserve_in,
-    persistent_reserve_out,
-    registered_keys,
-    status,
-)
+from wire import Client, out, persistent_reserve_in, registered_keys
 
 PROJECT = Path(__file__).resolve().parents[2]
 ARCHIVE = PROJECT / "build/image/qemu-pr-helper.tar"
 RELAY = PROJECT / "packaging/image/multipathd-relay"
 MULTIPATHD = Path("/run/multipathd.socket")
 MULTIPATHD_OF_OLD = "@/org/kernel/linux/storage/multipathd"
-GOOD, CHECK_CONDITION = 0, 2
+GOOD = 0
 READ_KEYS = 0
 RESERVE, REGISTER_AND_IGNORE = 1, 6
 EXCLUSIVE_REGISTRANTS_ONLY = 6
@@ -115,17 +108,6 @@ def confined(podman: Podman) -> Iterator[str]:
     with podman.running(*confinement, *read_only, *volume, IMAGE, "-k", socket) as name:
         wait_for(lambda: listens(socket), lambda: f"the helper: {podman.logs(name)}")
         yield socket
-
-
-def out(client: Client, node: str, action: int, key: int, other: int = 0, type_: int = 0) -> int:
-    """Send PERSISTENT RESERVE OUT, again after a unit attention, and give its status."""
-    for _ in range(4):
-        reply = client.command(
-            node, persistent_reserve_out(action, type_), parameter_list(key, other)
-        )
-        if status(reply) != CHECK_CONDITION or reply[10] != 6:
-            break
-    return status(reply)
 
 
 def keys(client: Client, node: str) -> list[int]:

@@ -18,20 +18,13 @@ from qemu_pr.host.process import CAP_SYS_ADMIN, CAP_SYS_RAWIO, processes
 from qemu_pr.systemd_units import hidden_by_units
 from target import Host, create_disk
 from waiting import wait_for
-from wire import (
-    Client,
-    parameter_list,
-    persistent_reserve_in,
-    persistent_reserve_out,
-    registered_keys,
-    status,
-)
+from wire import Client, out, persistent_reserve_in, registered_keys
 
 BIN = Path(sys.executable).parent
 PROJECT = Path(__file__).resolve().parents[2]
 SOCKET = "/run/units-pr-helper.sock"  # not that of the other tests
 UNITS = Path("/run/lab-units")
-GOOD, CHECK_CONDITION = 0, 2
+GOOD = 0
 REGISTER_AND_IGNORE, REGISTER, RESERVE = 6, 0, 1
 READ_KEYS = 0
 KEY = 0xA1
@@ -97,17 +90,6 @@ def shared_map(output: Path) -> Iterator[Map]:
 def client(shared_map: Map) -> Iterator[Client]:
     with systemd(), Client(SOCKET) as client:
         yield client
-
-
-def out(client: Client, node: str, action: int, key: int, other: int = 0, type_: int = 0) -> int:
-    """Send PERSISTENT RESERVE OUT, again after a unit attention, and give its status."""
-    for _ in range(4):
-        reply = client.command(
-            node, persistent_reserve_out(action, type_), parameter_list(key, other)
-        )
-        if status(reply) != CHECK_CONDITION or reply[10] != 6:
-            break
-    return status(reply)
 
 
 def test_a_disk_is_registered_and_reserved(client: Client, hosts: list[Host]) -> None:

@@ -8,6 +8,7 @@ from typing import Self
 from waiting import PATIENCE, waiting_for
 
 REPLY_HEADER = 104  # status, size, 96 bytes of sense data
+CHECK_CONDITION, UNIT_ATTENTION = 2, 6
 
 
 class Client:
@@ -81,6 +82,17 @@ def parameter_list(key: int, service_action_key: int, flags: int = 0) -> bytes:
 
 def status(reply: bytes) -> int:
     return int.from_bytes(reply[:4], "big")
+
+
+def out(client: Client, node: str, action: int, key: int, other: int = 0, type_: int = 0) -> int:
+    """Send PERSISTENT RESERVE OUT, again after a unit attention, and give its status."""
+    for _ in range(4):
+        reply = client.command(
+            node, persistent_reserve_out(action, type_), parameter_list(key, other)
+        )
+        if status(reply) != CHECK_CONDITION or reply[10] != UNIT_ATTENTION:
+            break
+    return status(reply)
 
 
 def registered_keys(reply: bytes) -> list[int]:
