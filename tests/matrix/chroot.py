@@ -12,7 +12,15 @@ from typing import IO
 
 PROJECT_INSIDE = "/srv/qemu-pr"
 KEPT = (".venv", "build")  # of the checkout inside, from run to run
-LEFT_OUT = (*KEPT, ".git", ".tox", ".hypothesis", ".*_cache", "__pycache__", "*.egg-info")
+LEFT_OUT = (
+    *(f"./{name}" for name in KEPT),
+    ".git",
+    ".tox",
+    ".hypothesis",
+    ".*_cache",
+    "__pycache__",
+    "*.egg-info",
+)
 
 # What pip and apt need of this machine's settings to reach their registries.
 PASSED_ON = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NO_PROXY", "HTTP_PROXY", "HTTPS_PROXY")

@@ -1,4 +1,4 @@
-"""``make matrix`` says before it begins what it cannot do here."""
+"""``make matrix`` says before it begins what it cannot do here, and copies the whole checkout."""
 
 import os
 import subprocess
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chroot import PROJECT_INSIDE, Chroot
 from requirements import require
 
 RUN = (sys.executable, str(Path(__file__).with_name("run.py")))
@@ -28,3 +29,16 @@ def test_a_machine_that_refuses_namespaces_is_told_in_one_line(tmp_path: Path) -
     )
     assert "(unshare: unshare failed: Operation not permitted)" in told
     assert not any(tmp_path.iterdir())
+
+
+def test_what_was_built_in_the_checkout_stays_there_and_all_else_is_copied(tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    for name in ("build/html", ".venv/pip", "packaging/image/build", "Makefile"):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).touch()
+
+    Chroot("trixie", tmp_path / "trixie").copy_in(checkout)
+
+    inside = tmp_path / "trixie" / PROJECT_INSIDE[1:]
+    copied = {str(one.relative_to(inside)) for one in inside.rglob("*") if one.is_file()}
+    assert copied == {"packaging/image/build", "Makefile"}
