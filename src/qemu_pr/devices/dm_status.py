@@ -12,7 +12,7 @@ _DM_TABLE_STATUS = 0xC138FD0C
 # padding, dev, name, uuid and data.
 _HEADER = struct.Struct("@3IIIIiIIIQ128s129s7s")
 _VERSION = (4, 0, 0)
-_OPEN_COUNT = 6
+_DATA_SIZE, _OPEN_COUNT = 3, 6  # fields of it; data_size is all that the kernel wrote
 _SIZE = 16 * 1024  # a path takes some 20 bytes
 
 # A path in the status of the target: its device, and A for active or F for failed.
@@ -54,4 +54,4 @@ def _status(device: int) -> bytes:
         fcntl.ioctl(control, _DM_TABLE_STATUS, buffer)
     finally:
         os.close(control)
-    return bytes(buffer)
+    return bytes(buffer[: _HEADER.unpack_from(buffer)[_DATA_SIZE]])

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import chain
 from typing import NamedTuple
 
 from qemu_pr.devices import FAILED
@@ -110,14 +109,19 @@ def on_one(
         data: The parameter list.
         until_not: A completion for which the next path is tried as well.
     """
-    device = os.fstat(fd).st_rdev
-    by_kernel = (on_this(fd, cdb, data) for _ in range(has_active_path(device)))
-    by_path = (completion for _, completion in on_each(nodes(device), cdb, data))
     completion = FAILED
-    for completion in chain(by_kernel, by_path):
+    for completion in _on_map_then_paths(fd, cdb, data):
         if completion != until_not and completion not in TRANSPORT_FAILURES:
             break
     return completion
+
+
+def _on_map_then_paths(fd: int, cdb: bytes, data: bytes) -> Iterator[Completion]:
+    device = os.fstat(fd).st_rdev
+    if has_active_path(device):
+        yield on_this(fd, cdb, data)
+    for _, completion in on_each(nodes(device), cdb, data):
+        yield completion
 
 
 def on_this(fd: int, cdb: bytes, data: bytes = b"") -> Completion:

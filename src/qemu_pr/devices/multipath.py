@@ -79,6 +79,8 @@ class MultipathMap(IsolatedDevice):
         self._open_counts: dict[int, int] = {}
         self._device = 0  # in a map's process
         self._lost: set[str] = set()  # paths that did not answer while something changed
+        with suppress(DeviceError):  # each command finds out; it may be installed meanwhile
+            mpathpersist.find()  # here, before there is a process for a map: each has it then
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
         """Carry out one command; see `qemu_pr.devices.Device`.
