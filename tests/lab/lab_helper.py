@@ -14,6 +14,8 @@ PROGRAMS = {
     "c": "/usr/bin/qemu-pr-helper",
 }
 
+MAPS = "qemu-pr-maps"  # in ps(1): the process that forks one for each map, and these
+
 
 class Helper:
     """A helper that can be stopped and started again."""
@@ -66,11 +68,15 @@ class Helper:
     def descriptors(self) -> int:
         """Count the descriptors that the helper's process for clients has open."""
         assert self._process is not None
-        pid = self._process.pid
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            if Path(f"/proc/{child}/comm").read_text() == "qemu-pr-serve\n":
-                pid = int(child)
+        serving = _children(self._process.pid, "qemu-pr-serve")
+        (pid,) = serving or [self._process.pid]
         return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+    def map_processes(self) -> list[int]:
+        """List the processes that carry out commands on a map each."""
+        assert self._process is not None
+        (forking,) = _children(self._process.pid, MAPS)
+        return _children(forking, MAPS)
 
     def kill(self) -> None:
         if self._process is not None:
@@ -86,6 +92,18 @@ def listens(path: str) -> bool:
     with contextlib.suppress(OSError), Client(path):
         return True
     return False
+
+
+def _children(process: int, name: str) -> list[int]:
+    """List the processes of a name that a process forked."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [pid for pid in map(int, children) if _name(pid) == name]
+
+
+def _name(process: int) -> str:
+    with contextlib.suppress(OSError):  # it has ended
+        return Path(f"/proc/{process}/comm").read_text().strip()
+    return ""
 
 
 StartHelper = Callable[[str, str], Helper]

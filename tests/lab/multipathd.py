@@ -1,6 +1,7 @@
 """multipathd, and the map that it makes of several paths to a disk."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -43,6 +44,15 @@ class Map:
         self.daemons.pop().wait(PATIENCE)
         self.start_daemon()
         self.wait_for_states(*["active" for _ in self.paths])
+
+    @contextmanager
+    def daemon_stopped(self) -> Iterator[None]:
+        """Have multipathd answer nobody until the end of a `with`."""
+        self.daemons[-1].send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.daemons[-1].send_signal(signal.SIGCONT)
 
     def key(self) -> str:
         """Give what multipathd says of the map's key: ``none``, or the key."""

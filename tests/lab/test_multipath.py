@@ -1,10 +1,14 @@
 """A multipath map: two paths of this host to a disk that another host uses as well."""
 
 import itertools
+import os
 import random
+import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +73,19 @@ def the_map(shared_map: Map, client: Client, other_host: Host) -> Map:
     out(client, other_host.disk, CLEAR, THEIRS)
     out(client, shared_map.node, REGISTER_AND_IGNORE, 0, 0)
     return shared_map
+
+
+@pytest.fixture
+def map_beside(the_map: Map) -> Iterator[str]:
+    """Another map, of a disk of its own."""
+    disk = create_disk("beside", hosts=1, first=31)
+    before = set(Path("/dev/mapper").iterdir())
+    replace(the_map, beside=disk.hosts).configure(defaults="reservation_key file")
+    (node,) = wait_for(lambda: set(Path("/dev/mapper").iterdir()) - before, "another map")
+    yield str(node)
+    the_map.configure(defaults="reservation_key file")
+    wait_for(lambda: not node.exists(), f"{node} to go")
+    disk.remove()
 
 
 def out(client: Client, node: str, action: int, key: int, other: int = 0, type_: int = 0) -> int:
@@ -461,6 +478,60 @@ def test_another_multipath_conf_counts_at_the_next_command(
 
     assert (refused, taken) == (CHECK_CONDITION, GOOD)
     assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
+
+
+def is_at_work_on(process: int, node: str) -> bool:
+    """Tell whether a map's process carries out a command: it has the map open only meanwhile."""
+    device = os.stat(node).st_rdev
+    with suppress(OSError):  # closed meanwhile
+        return any(file.stat().st_rdev == device for file in Path(f"/proc/{process}/fd").iterdir())
+    return False
+
+
+def test_a_crash_of_a_map_s_process_at_rest_costs_nothing(
+    the_map: Map, helper: Helper, client: Client, other_host: Host
+) -> None:
+    assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
+    processes = helper.map_processes()
+    assert processes
+
+    for process in processes:
+        os.kill(process, signal.SIGSEGV)
+    reserved = out(client, the_map.node, RESERVE, OURS, type_=REGISTRANTS_ONLY)
+
+    assert reserved == GOOD
+    assert not set(processes) & set(helper.map_processes())
+    assert keys(client, other_host) == [OURS, OURS]
+
+
+def test_a_crash_of_a_map_s_process_costs_the_command_that_is_under_way_only(
+    the_map: Map, map_beside: str, helper: Helper, client: Client, other_host: Host
+) -> None:
+    read_keys = persistent_reserve_in(READ_KEYS)
+    assert out(client, the_map.node, REGISTER, 0, OURS) == GOOD
+
+    def at_work() -> int | None:
+        return next((p for p in helper.map_processes() if is_at_work_on(p, the_map.node)), None)
+
+    with Client(helper.socket) as unlucky, ThreadPoolExecutor() as thread:
+        with the_map.daemon_stopped():  # the map's process asks it
+            under_way = thread.submit(out, unlucky, the_map.node, REGISTER, OURS, OURS)
+            process = wait_for(at_work, "the command to begin")
+            os.kill(process, signal.SIGSTOP)
+        meanwhile = [
+            status(client.command(node, read_keys)) for node in (map_beside, other_host.disk)
+        ]
+        was_under_way = not under_way.done()
+        os.kill(process, signal.SIGSEGV)
+        os.kill(process, signal.SIGCONT)
+        ended = under_way.result()
+
+    assert was_under_way
+    assert meanwhile == [GOOD, GOOD]
+    assert ended == CHECK_CONDITION
+    assert keys(client, other_host) == [OURS, OURS]
+    assert out(client, the_map.node, RESERVE, OURS, type_=REGISTRANTS_ONLY) == GOOD
+    assert write(the_map.node)
 
 
 @pytest.mark.hangs
