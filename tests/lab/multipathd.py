@@ -5,13 +5,15 @@ import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from target import Host
 from waiting import PATIENCE, wait_for
 
 ALIAS = "mpatha"
+ANOTHER_HOST_S = "mpathb"
 NODE = f"/dev/mapper/{ALIAS}"
 CONFIGURATION = Path("/etc/multipath.conf")
 
@@ -24,15 +26,27 @@ class Map:
         paths: Its paths, as so many hosts of the disk.
         log: Where multipathd's messages go.
         beside: Disks that are maps of their own.
+        elsewhere: Paths of the same disk that are a map of their own, as another host has one.
         daemons: multipathd, as long as it runs.
-        node: Its block node.
+        alias: Its name.
     """
 
     paths: list[Host]
     log: Path
     beside: Sequence[Host] = ()
+    elsewhere: Sequence[Host] = ()
     daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    node: str = NODE
+    alias: str = ALIAS
+
+    @property
+    def node(self) -> str:
+        """Its block node."""
+        return f"/dev/mapper/{self.alias}"
+
+    @property
+    def of_another_host(self) -> Self:
+        """The map of the paths elsewhere."""
+        return replace(self, paths=list(self.elsewhere), alias=ANOTHER_HOST_S)
 
     def start_daemon(self) -> None:
         with self.log.open("ab") as file:
@@ -56,11 +70,11 @@ class Map:
 
     def key(self) -> str:
         """Give what multipathd says of the map's key: ``none``, or the key."""
-        return _run("multipathd", "getprkey", "map", ALIAS).strip()
+        return _run("multipathd", "getprkey", "map", self.alias).strip()
 
     def hold(self) -> str:
         """Give what multipathd says of a reservation; a release before 0.13 knows no such thing."""
-        command = ["multipathd", "getprhold", "map", ALIAS]
+        command = ["multipathd", "getprhold", "map", self.alias]
         return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
     def set_state(self, number: int, state: str) -> None:
@@ -83,14 +97,17 @@ class Map:
 
     def write_configuration(self, defaults: str = "", multipaths: str = "") -> None:
         """Write multipath.conf, with settings for all maps or for this one."""
-        names = "|".join(Path(path.disk).name for path in (*self.paths, *self.beside))
+        disks = (*self.paths, *self.beside, *self.elsewhere)
+        names = "|".join(Path(path.disk).name for path in disks)
         wwid = _run("/lib/udev/scsi_id", "--whitelisted", "--device", self.paths[0].disk).strip()
+        there, another = self._of_another_host(wwid)
         CONFIGURATION.write_text(
             f"""\
             defaults {{
                 find_multipaths no
                 polling_interval 1
                 max_polling_interval 1
+                {there}
                 {defaults}
             }}
             blacklist {{
@@ -105,9 +122,24 @@ class Map:
                     alias {ALIAS}
                     {multipaths}
                 }}
+                {another}
             }}
             """
         )
+
+    def _of_another_host(self, wwid: str) -> tuple[str, str]:
+        """Give the setting and the section that make the paths elsewhere a map.
+
+        multipathd takes for one disk what has one WWID, and udev knows this one in two forms.
+        """
+        if not self.elsewhere:
+            return "", ""
+        names = " ".join(f"{Path(path.disk).name}:ID_WWN_WITH_EXTENSION" for path in self.elsewhere)
+        section = f"""multipath {{
+                    wwid 0x{wwid.removeprefix("3")}
+                    alias {ANOTHER_HOST_S}
+                }}"""
+        return f'uid_attrs "{names}"', section
 
     def configure(self, defaults: str = "", multipaths: str = "") -> None:
         """Have multipathd read another multipath.conf."""
@@ -169,22 +201,25 @@ def prepare() -> None:
 
 
 @contextmanager
-def multipath_map(paths: list[Host], log: Path, beside: Sequence[Host] = ()) -> Iterator[Map]:
+def multipath_map(
+    paths: list[Host], log: Path, beside: Sequence[Host] = (), elsewhere: Sequence[Host] = ()
+) -> Iterator[Map]:
     """Run multipathd, and have it join paths for the length of a `with`.
 
     Args:
         paths: The hosts of one disk that are to be paths; other disks are left alone.
         log: Where multipathd's messages go.
         beside: Disks to make maps of, too, one each.
+        elsewhere: Hosts of the same disk that are to be paths of a map of another host.
     """
-    found = Map(paths, log, beside)
+    found = Map(paths, log, beside, elsewhere)
     found.write_configuration()
     prepare()
-    _run("udevadm", "trigger", "--settle", *(path.disk for path in (*paths, *beside)))
+    _run("udevadm", "trigger", "--settle", *(path.disk for path in (*paths, *beside, *elsewhere)))
+    maps = 1 + len(beside) + bool(elsewhere)
     found.start_daemon()
     try:
         wait_for(Path(NODE).exists, NODE)
-        maps = 1 + len(beside)
         wait_for(lambda: len(list(Path("/dev/mapper").iterdir())) > maps, f"{maps} maps")
         found.wait_for_states(*["active" for _ in paths])
         yield found
@@ -192,7 +227,7 @@ def multipath_map(paths: list[Host], log: Path, beside: Sequence[Host] = ()) -> 
         # The last test makes the disk hang, and these with it; the machine ends anyhow.
         for daemon in found.daemons:
             daemon.kill()
-        if beside:
+        if maps > 1:
             subprocess.run(["dmsetup", "remove_all", "--force"])
         else:
             subprocess.Popen(["dmsetup", "remove", "--force", ALIAS])

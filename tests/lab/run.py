@@ -49,6 +49,7 @@ TARGET_MODULE = "kernel/drivers/target/loopback/tcm_loop.ko*"
 WITH_MAPS = {
     "test_doctor_maps.py",
     "test_libvirt.py",
+    "test_migration_maps.py",
     "test_multipath.py",
     "test_multipathd_configuration.py",
     "test_units.py",

@@ -1,53 +1,19 @@
-"""A guest with a reservation migrates between two QEMUs, two of our helpers and two hosts.
+"""A guest with a reservation migrates between two QEMUs, two of our helpers and two hosts."""
 
-By itself, where QEMU has migrate-pr (11.0 and later), and by hand as the manual says.
-"""
-
-import json
-import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from guest import PERSIST, BootGuest, Guest, await_migration, reserve
-from in_process import qemu_pr
+from guest import PERSIST, BootGuest, await_migration, reserve
 from lab_helper import Helper, StartHelper
-from manual import commands_of_a_migration
+from migration import WAYS, WRITE, command_line, migrate, move_by_hand
 from target import Host
-from waiting import wait_for
-
-QEMU = "qemu-system-x86_64"
-HAS_MIGRATE_PR = (
-    "migrate-pr="
-    in subprocess.run([QEMU, "-device", "scsi-block,help"], capture_output=True, text=True).stdout
-)
-BY_HAND = ["--migrate-pr", "off"] if HAS_MIGRATE_PR else []
-BY_ITSELF = ["--migrate-pr", "on"]
-WRITE = "dd if=/dev/zero bs=512 count=1 oflag=direct of=/dev/sda"
 
 
 @pytest.fixture(scope="module")
 def destination_helper(start_helper: StartHelper) -> Helper:
     return start_helper("ours", "/run/lab/destination.sock")
-
-
-def command_line(disk: Host, helper: Helper, options: list[str]) -> str:
-    done = qemu_pr("command-line", "--socket", helper.socket, *options, disk.disk)
-    assert done.status == 0, done.stderr
-    return done.stdout.strip()
-
-
-def migrate(guest: Guest, socket: Path) -> None:
-    """Migrate a guest to the QEMU that listens on a socket, and wait until it has left."""
-    guest.monitor.send(json.dumps({"execute": "migrate", "arguments": {"uri": f"unix:{socket}"}}))
-
-    def has_left() -> bool:
-        status = guest.monitor.execute("query-migrate")
-        assert status["status"] not in ("failed", "cancelled"), status
-        return bool(status["status"] == "completed")
-
-    wait_for(has_left, "the migration to complete")
 
 
 def assert_is_reserved_for(host: Host, hosts: list[Host], log: Path) -> None:
@@ -63,7 +29,7 @@ def assert_is_reserved_for(host: Host, hosts: list[Host], log: Path) -> None:
     assert [one.can_write() for one in hosts] == [one == host for one in hosts]
 
 
-@pytest.mark.parametrize("by_itself", [False, True] if HAS_MIGRATE_PR else [False])
+@pytest.mark.parametrize("by_itself", WAYS)
 def test_a_guest_migrates_with_its_reservation(
     boot_guest: BootGuest,
     initramfs: Path,
@@ -76,14 +42,14 @@ def test_a_guest_migrates_with_its_reservation(
 ) -> None:
     source, destination, _ = hosts
     log = output / f"migration-{'by-itself' if by_itself else 'by-hand'}.log"
-    options = BY_ITSELF if by_itself else BY_HAND
     socket = tmp_path / "migration"
-    waiting = f"{command_line(destination, destination_helper, options)} -incoming unix:{socket}"
-    with boot_guest(command_line(source, helper, options)) as guest:
+    arrives = command_line(destination.disk, destination_helper, by_itself=by_itself)
+    waiting = f"{arrives} -incoming unix:{socket} -S"
+    with boot_guest(command_line(source.disk, helper, by_itself=by_itself)) as guest:
         reserve(guest)
         assert_is_reserved_for(source, hosts, log)
 
-        with await_migration(f"{waiting} -S", initramfs, tmp_path) as arrived:
+        with await_migration(waiting, initramfs, tmp_path) as arrived:
             migrate(guest, socket)
             if not by_itself:
                 assert_is_reserved_for(source, hosts, log)
@@ -98,12 +64,3 @@ def test_a_guest_migrates_with_its_reservation(
             )
             assert released.status == 0, released.output
             assert source.can_write()
-
-
-def move_by_hand(socket: str, disk: str) -> None:
-    commands = commands_of_a_migration()
-    assert len(commands) == 2
-    for command in commands:
-        command = command.replace("$PWD/destination.sock", socket).replace("disk.img", disk)
-        done = qemu_pr(*shlex.split(command)[1:])
-        assert done.status == 0, done.stderr
