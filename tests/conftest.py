@@ -60,15 +60,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of the manual, which the first process that needs it renders for all."""
+    """The directory of the manual's pages."""
+    return rendered("html", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def man(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the man pages."""
+    return rendered("man", tmp_path_factory)
+
+
+def rendered(builder: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the directory of what the first process that needs it renders for all."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    done = shared / "manual-is-rendered"
+    done = shared / f"{builder}-is-rendered"
     with (shared / "manual.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            done.write_text(str(render(shared / "manual")))
+            done.write_text(str(render(builder, shared / "manual")))
     return Path(done.read_text())
 
 
