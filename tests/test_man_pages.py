@@ -12,7 +12,7 @@ import pytest
 from qemu_pr.cli import qemu_pr, qemu_pr_helper
 from requirements import require
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 PAGES = {"qemu-pr.1": qemu_pr.build_parser, "qemu-pr-helper.8": qemu_pr_helper.build_parser}
 LINTED = [*PAGES, "qemu-pr-protocol.7"]
