@@ -113,16 +113,16 @@ class ManagerReference:
 
 
 @dataclass(frozen=True, slots=True)
-class ReservedDisk:
+class OpenedDisk:
     """A disk with a manager, as an option opens it.
 
     Attributes:
-        reservation: What names the manager.
+        reference: What names the manager.
         setting: The option that has the path.
         prefix: What is before the keys of the node that opens the path: ``file.`` or nothing.
     """
 
-    reservation: ManagerReference
+    reference: ManagerReference
     setting: Setting
     prefix: str
 
@@ -208,7 +208,7 @@ class Command:
         return self.of("device")
 
     @cached_property
-    def reservations(self) -> list[ManagerReference]:
+    def references(self) -> list[ManagerReference]:
         """The nodes that name a manager."""
         return [
             ManagerReference(setting, key)
@@ -218,16 +218,16 @@ class Command:
         ]
 
     @cached_property
-    def disks(self) -> list[ReservedDisk]:
+    def disks(self) -> list[OpenedDisk]:
         """The disks that have a manager, whether it is named in the right place or not."""
         return [self._disk(found) for found in self.references]
 
-    def _disk(self, found: ManagerReference) -> ReservedDisk:
+    def _disk(self, found: ManagerReference) -> OpenedDisk:
         node, prefix = found.setting, found.prefix
         if found.is_on_format_node:
             below = self.below(node)
             node, prefix = (below, "") if below else (node, "file.")
-        return ReservedDisk(found, node, prefix)
+        return OpenedDisk(found, node, prefix)
 
     @property
     def uses_managers(self) -> bool:
@@ -247,7 +247,7 @@ class Command:
             if device.properties.get("driver") == "scsi-block"
             and REFERENCE not in device.properties
             and (nodes := self.opened_by(device))
-            and not self.reserved_by(device)
+            and not self.references_of(device)
             and _may_be_reserved(nodes)
         ]
 
@@ -274,15 +274,15 @@ class Command:
         name = setting.properties.get(key)
         return None if name is None else self.nodes.get(name)
 
-    def reserved_by(self, device: Setting) -> list[ManagerReference]:
+    def references_of(self, device: Setting) -> list[ManagerReference]:
         """Give the references to managers in the nodes of a device."""
         opened = self.opened_by(device)
         return [found for found in self.references if found.setting in opened]
 
-    def device_of(self, reservation: ManagerReference) -> Setting | None:
+    def device_of(self, reference: ManagerReference) -> Setting | None:
         """Give the device that has a node, None if it is not there."""
         for device in self.devices:
-            if reservation in self.reserved_by(device):
+            if reference in self.references_of(device):
                 return device
         return None
 

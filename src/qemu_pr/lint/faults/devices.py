@@ -124,7 +124,7 @@ def _names(command: Command, opened: Setting) -> list[str]:
 def emulated(command: Command) -> Iterator[FaultyPlace]:
     """Find devices that emulate a disk, on a node that names a manager."""
     for device in command.devices:
-        named = REFERENCE in device.properties or command.reserved_by(device)
+        named = REFERENCE in device.properties or command.references_of(device)
         if passes_through(device) or not named:
             continue
         driver = device.properties.get("driver", "")
@@ -159,7 +159,7 @@ def no_controller(command: Command) -> Iterator[FaultyPlace]:
     if known & _CONTROLLERS or _BOARDS_WITH_SCSI.fullmatch(command.program):
         return
     for device in command.devices:
-        if passes_through(device) or command.reserved_by(device):
+        if passes_through(device) or command.references_of(device):
             remedies = (Addition("device", command.controller),)
             yield FaultyPlace(device.argument.line, excerpt(device), remedies)
             return

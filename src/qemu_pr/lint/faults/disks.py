@@ -9,8 +9,8 @@ from qemu_pr.lint.command import (
     ON,
     Change,
     Command,
-    ReservedDisk,
     FaultyPlace,
+    OpenedDisk,
     excerpt,
     is_device_file,
     is_node,
@@ -45,7 +45,7 @@ def other_format(command: Command) -> Iterator[FaultyPlace]:
     """Find disks that are passed through, and have an image format."""
     for device in filter(passes_through, command.devices):
         nodes = command.opened_by(device)
-        if not command.reserved_by(device) and not device.argument.place:
+        if not command.references_of(device) and not device.argument.place:
             continue
         for node in nodes:
             for key in ("driver", "format"):
@@ -89,7 +89,7 @@ def one_path(command: Command) -> Iterator[FaultyPlace]:
             yield _elsewhere(disk, multipath_map)
 
 
-def _elsewhere(disk: ReservedDisk, path: str) -> FaultyPlace:
+def _elsewhere(disk: OpenedDisk, path: str) -> FaultyPlace:
     what = f"{excerpt(disk.setting)}: {disk.path}, and not {path}"
     return FaultyPlace(
         disk.setting.argument.line, what, (Change(disk.setting, disk.key, disk.key, path),)

@@ -36,7 +36,7 @@ def on_device(command: Command) -> Iterator[FaultyPlace]:
             remedies: list[Remedy] = []
             if nodes and is_device_file(path_of(nodes[-1])[1]):
                 remedies.append(Change(device, key, None))
-                if not command.reserved_by(device):
+                if not command.references_of(device):
                     reference = _reference(nodes[-1])
                     remedies.append(Change(nodes[-1], reference, reference, name))
             yield FaultyPlace(
