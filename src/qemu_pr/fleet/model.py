@@ -111,7 +111,7 @@ class NotSeen(TypedDict):
     advice: str
 
 
-class Finding(TypedDict):
+class DoctorFinding(TypedDict):
     """A finding of ``qemu-pr doctor``."""
 
     check: str
@@ -133,5 +133,5 @@ class Report(TypedDict):
     disks: list[Disk]
     helpers: list[Helper]
     guests: list[Guest]
-    findings: list[Finding]
+    findings: list[DoctorFinding]
     not_seen: list[NotSeen]
