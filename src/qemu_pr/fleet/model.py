@@ -46,7 +46,7 @@ class Access(TypedDict):
     write: bool | None
 
 
-class Told(TypedDict):
+class ReportedStatus(TypedDict):
     """What a disk told of its reservation."""
 
     prgeneration: int
@@ -81,7 +81,7 @@ class Disk(TypedDict):
     wwid: str | None
     paths: list[Path]
     reservation_key: Keys | None
-    status: Told | None
+    status: ReportedStatus | None
     error: Error | None
 
 

@@ -35,7 +35,7 @@ _AS_ROOT = "run as root"
 class Answer(TypedDict):
     """What asking a disk came to; one of the two is None."""
 
-    status: model.Told | None
+    status: model.ReportedStatus | None
     error: model.Error | None
 
 
