@@ -1,8 +1,7 @@
 # make          set up, verify every example of the manual, render it (build/html, build/man)
 # make doctest  verify the manual's examples, on the pages of which something changed: ALL=1 on all;
 #               on some pages: PAGES=docs/tutorial.rst
-# make test     run all tests, a module at a time on each processor; some: TESTS=tests/lint, or the
-#               quick ones: TESTS='-m "not slow"'
+# make test     run the tests but for the slow ones; ALL=1: all; some, slow or not: TESTS=tests/lint
 # make coverage run all tests, slower, and tell how many lines of each module they ran; some: TESTS=…
 # make lab      run the manual's command lines with real guests and disks, in a virtual machine
 # make matrix   run all of these on Debian 12, 13 and sid, each in a chroot: as root; see MATRIX=--help
@@ -66,7 +65,7 @@ help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 test: $(BIN)/.installed
-	$(BIN)/python -m pytest -n auto --dist loadscope $(TESTS)
+	$(BIN)/python -m pytest -n auto --dist loadscope $(if $(ALL)$(TESTS),,-m 'not slow') $(TESTS)
 
 # test_imports counts what is loaded, and coverage is loaded too.
 coverage: $(BIN)/.installed-coverage
@@ -127,6 +126,7 @@ image: man
 deb-test: dist $(BIN)/.installed-lab
 	$(BIN)/python -m pytest tests/deb --timeout=3600 $(DEB_TEST)
 
+release: ALL := 1
 release: lint test dist deb zipapp
 	cp build/qemu-pr.pyz dist/
 	$(BIN)/python packaging/release.py dist

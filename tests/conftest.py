@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -20,6 +21,7 @@ from rendered_manual import render
 from requirements import REQUIRE_ALL
 from temporary_folder import temporary_folder
 
+LEFT_OUT = pytest.StashKey[int]()
 TO_INSTALL = re.compile(r"apt-get install (.+)")
 
 # A socket's path has room for 107 bytes, and tests make sockets in their directories.
@@ -43,8 +45,29 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say why tests were skipped: what to install in one line, and each other reason once."""
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Count slow tests that `make test` leaves out."""
+    config = items[0].config
+    if config.option.markexpr == "not slow":
+        config.stash[LEFT_OUT] = len(items)
+        if hasattr(config, "workeroutput"):  # a process of pytest-xdist, each of which collects all
+            config.workeroutput["left out"] = len(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take that number from a process of pytest-xdist, unless it crashed."""
+    told = getattr(node, "workeroutput", {})
+    node.config.stash[LEFT_OUT] = told.get("left out", node.config.stash.get(LEFT_OUT, 0))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say why tests were skipped: what to install in one line, and each other reason once.
+
+    And how many were left out because they are slow.
+    """
     skips = terminalreporter.stats.get("skipped", [])
     reasons = [str(one.longrepr[2]).removeprefix("Skipped: ") for one in skips]
     wanted = [found for reason in reasons if (found := TO_INSTALL.search(reason))]
@@ -56,19 +79,32 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(
             f"{len(wanted)} skipped, to run them: apt-get install {' '.join(packages)}"
         )
+    if left_out := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(f"{left_out} slow left out, to run them: make test ALL=1")
 
 
 @pytest.fixture(scope="session")
 def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of the manual, which the first process that needs it renders for all."""
+    """The directory of the manual's pages."""
+    return rendered("html", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def man(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the man pages."""
+    return rendered("man", tmp_path_factory)
+
+
+def rendered(builder: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the directory of what the first process that needs it renders for all."""
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    done = shared / "manual-is-rendered"
+    done = shared / f"{builder}-is-rendered"
     with (shared / "manual.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
-            done.write_text(str(render(shared / "manual")))
+            done.write_text(str(render(builder, shared / "manual")))
     return Path(done.read_text())
 
 

@@ -1,4 +1,4 @@
-"""The manual in HTML, rendered once for all tests that look at it."""
+"""The manual, rendered once for all tests that look at it."""
 
 import subprocess
 import sys
@@ -46,13 +46,14 @@ class Page(HTMLParser):
             self.prose += data
 
 
-def render(folder: Path) -> Path:
+def render(builder: str, folder: Path) -> Path:
     """Render the manual.
 
     Args:
-        folder: A directory for the pages, and for what Sphinx keeps beside them.
+        builder: Sphinx's, such as ``html``.
+        folder: A directory for the pages, and for what Sphinx has read: for all builders.
     """
-    html = folder / "html"
+    pages = folder / builder
     sphinx = [sys.executable, "-m", "sphinx", "-q", "-c", str(ROOT), "-d", str(folder / "doctrees")]
-    subprocess.run([*sphinx, "-b", "html", str(ROOT / "docs"), str(html)], check=True)
-    return html
+    subprocess.run([*sphinx, "-b", builder, str(ROOT / "docs"), str(pages)], check=True)
+    return pages

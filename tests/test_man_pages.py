@@ -4,7 +4,6 @@ import argparse
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +12,8 @@ import pytest
 from qemu_pr.cli import qemu_pr, qemu_pr_helper
 from requirements import require
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
-ROOT = Path(__file__).parent.parent
 PAGES = {"qemu-pr.1": qemu_pr.build_parser, "qemu-pr-helper.8": qemu_pr_helper.build_parser}
 LINTED = [*PAGES, "qemu-pr-protocol.7"]
 OPTION = re.compile(r"(?<![\w-])--?[a-zA-Z][\w-]*")
@@ -35,14 +33,6 @@ FOREIGN = {
         *("--size", "--out", "--in", "--register", "--param-sark", "--read-keys", "-n"),
     },
 }
-
-
-@pytest.fixture(scope="module")
-def man(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("man")
-    sphinx = [sys.executable, "-m", "sphinx", "-q", "-c", str(ROOT), "-d", str(folder / "doctrees")]
-    subprocess.run([*sphinx, "-b", "man", str(ROOT / "docs"), str(folder)], check=True)
-    return folder
 
 
 def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:

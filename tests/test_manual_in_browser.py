@@ -13,7 +13,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 from chromium import DESKTOP, PHONE, chromium, copied, show
 from rendered_manual import PAGES
 
-pytestmark = pytest.mark.timeout(300)  # rendering and starting a browser take their time
+# rendering and starting a browser take their time
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 S10 = [
     *("-device", "virtio-scsi"),

@@ -21,7 +21,7 @@ from chromium import DESKTOP, PHONE, chromium, copied, show
 from qemu_pr.cli.qemu_pr import build_parser
 from rendered_manual import PAGES
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 # Each has blocks that `qemu-pr command-line` prints: in the shell with key=value and JSON,
 # libvirt's XML, QMP, and the args: line of Proxmox VE.

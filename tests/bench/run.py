@@ -29,7 +29,8 @@ from results import Row, as_json, as_table, save
 T = TypeVar("T")
 
 HERE = Path(__file__).parent
-RESULTS = HERE.parent.parent / "build" / "bench.json"
+ROOT = HERE.parent.parent
+RESULTS = ROOT / "build" / "bench.json"
 
 OURS = (str(Path(sys.executable).with_name("qemu-pr-helper")),)
 QEMU_PR = str(Path(sys.executable).with_name("qemu-pr"))
@@ -173,8 +174,9 @@ def start(bench: Bench) -> list[Row]:
 
 def programs(bench: Bench) -> list[Row]:
     """The whole life of what operators call, compared with that of a Python that does nothing."""
-    compileall.compile_dir(os.path.dirname(qemu_pr.__file__), quiet=1)  # as in a package
     rows = []
+    installed = _installed(bench.folder)
+    python = (str(installed / "python"), *PYTHON[1:])
     (bench.folder / "disk").touch()
     with simulated.through_helpers(bench.folder):
         socket = ["--socket", str(bench.folder / f"simulated{min(simulated.REGISTRANTS)}.sock")]
@@ -187,8 +189,8 @@ def programs(bench: Bench) -> list[Row]:
         ):
             name = f"qemu-pr {words[0]}, to a bare Python's whole life"
             row = Row(name, "ms", 4.0, other="python3 -I -c pass")
-            for command in bench.in_turn(((QEMU_PR, *words), PYTHON) * 3):
-                row.add(command != PYTHON, 1e3 * seconds_of(command))
+            for command in bench.in_turn(((str(installed / "qemu-pr"), *words), python) * 3):
+                row.add(command != python, 1e3 * seconds_of(command))
             rows.append(row)
     return rows
 
@@ -251,6 +253,27 @@ def _by_registrants(bench: Bench, way: str, executes: dict[int, simulated.Execut
 def _compiled(source: str, program: Path, *options: str) -> Path:
     subprocess.run(["gcc", "-O2", "-o", program, HERE / source, *options], check=True)
     return program
+
+
+def _installed(folder: Path) -> Path:
+    """Install from a wheel, as operators do: an editable installation has more to import.
+
+    Returns:
+        The directory of the programs, and of a Python that has nothing else.
+    """
+    tree, venv = folder / "tree", folder / "venv"
+    for name in ("src", "packaging"):
+        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("*.egg-info"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+    for command in (
+        (*pip, "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", folder, tree),
+        (sys.executable, "-m", "venv", "--without-pip", venv),
+        (*pip, "--python", venv, "install", "--no-index", "--find-links", folder, "qemu-pr"),
+    ):
+        subprocess.run(command, stdout=sys.stderr, check=True)
+    return venv / "bin"
 
 
 def _disk() -> str:

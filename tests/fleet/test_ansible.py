@@ -47,6 +47,7 @@ def play(site: Path, playbook: str, *options: str | Path) -> subprocess.Complete
     )
 
 
+@pytest.mark.slow
 def test_reports_are_collected_and_shown_together(nodes: list[SimulatedHost], site: Path) -> None:
     fence(nodes[0], 0xC)
     (site / "reports").mkdir()
@@ -69,6 +70,7 @@ def test_reports_are_collected_and_shown_together(nodes: list[SimulatedHost], si
     assert "FENCED" in (site / "reports/fleet.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_host_without_the_program_does_not_hide_the_others(
     nodes: list[SimulatedHost], site: Path
 ) -> None:

@@ -97,6 +97,7 @@ class Host:
         return clients[0]
 
 
+@pytest.mark.slow
 def test_no_acknowledged_registration_is_lost_by_kill_9(folder: Path) -> None:
     registrations = 1000
     key_of = dict(enumerate(range(0x1000, 0x1000 + registrations)))

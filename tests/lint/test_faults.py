@@ -396,7 +396,7 @@ def test_a_disk_without_a_name_is_not_on_the_controller() -> None:
 
     (report,) = check(unnamed.replace("lun", "disk"))
 
-    assert [(one.fault.name, one.found.line) for one in report.findings] == [("emulated-disk", 2)]
+    assert [(one.fault.name, one.place.line) for one in report.findings] == [("emulated-disk", 2)]
 
 
 def test_every_fault_is_tested() -> None:

@@ -171,7 +171,7 @@ def test_what_works_passes(name: str) -> None:
     reports = check((REAL / "valid" / name).read_text())
 
     read = [report.findings for report in reports if report.is_read]
-    hints = [(one.found.line, one.fault.name) for report in reports for one in report.hints]
+    hints = [(one.place.line, one.fault.name) for report in reports for one in report.hints]
     assert read == [()] * VALID[name]
     assert hints == HINTS.get(name, [])
 
@@ -180,7 +180,7 @@ def test_what_works_passes(name: str) -> None:
 def test_what_does_not_work_is_named(name: str) -> None:
     reports = check((REAL / "faulty" / name).read_text())
 
-    found = [(one.found.line, one.fault.name) for report in reports for one in report.findings]
+    found = [(one.place.line, one.fault.name) for report in reports for one in report.findings]
     assert sorted(found) == FAULTY[name]
 
 
@@ -218,11 +218,11 @@ def test_the_published_page_is_corrected_to_what_this_manual_has() -> None:
     drive, blockdev = check(PUBLISHED)
 
     sdb = ReservedDisks(("/dev/sdb",))
-    assert [(one.found.line, one.fault.name) for one in drive.findings] == [
+    assert [(one.place.line, one.fault.name) for one in drive.findings] == [
         (3, "missing-backslash"),
         (5, "missing-backslash"),
         (6, "missing-backslash"),
     ]
-    assert [one.found.line for one in blockdev.findings] == [11, 13, 14]
+    assert [one.place.line for one in blockdev.findings] == [11, 13, 14]
     assert drive.corrected == shell_text(sdb, "drive")
     assert blockdev.corrected == shell_text(sdb, "blockdev")

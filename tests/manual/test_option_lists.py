@@ -36,7 +36,6 @@ def options(parser: argparse.ArgumentParser) -> Iterator[str]:
             yield from (f"{program}.{name}" for name in action.option_strings)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_manual_has_each_option_of_both_programs_and_no_other(html: Path) -> None:
     inventory = (html / "objects.inv").read_bytes()

@@ -96,6 +96,7 @@ def test_the_sdist_has_all_that_is_kept(dist: Path) -> None:
     assert not [name for name in names if re.search(r"(^|/)(\.venv|\.git|__pycache__)(/|$)", name)]
 
 
+@pytest.mark.slow
 def test_a_checkout_that_rendered_nothing_installs_all_the_same(
     rendered: Path, tmp_path: Path
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_checkout_that_rendered_nothing_installs_all_the_same(
         assert not [name for name in opened.namelist() if "/share/" in name]
 
 
+@pytest.mark.slow
 def test_what_is_built_twice_is_the_same(dist: Path, rendered: Path, tmp_path: Path) -> None:
     again = build(tmp_path, rendered)
 

@@ -86,6 +86,7 @@ def started(disk: Path, state: Path) -> int:
     return process
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_no_key_is_left_after_the_next_start_whenever_a_run_is_killed(disk, state, others, records):
     choose = random.Random(20261126)

@@ -225,5 +225,5 @@ def _doubts(disks: ReservedDisks, *, this_host: bool) -> Iterator[str]:
     for report in check(text, OF_THIS_HOST if this_host else OF_NO_HOST):
         for one in report.findings:
             if one.fault.name in _OF_DISKS:
-                path = one.found.what.partition(": ")[2]
+                path = one.place.what.partition(": ")[2]
                 yield f"disk {path}: {one.fault.why}; {one.fault.remedy}"

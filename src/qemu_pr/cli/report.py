@@ -133,9 +133,9 @@ def ask(question: Question) -> Answer:
     return Answer(status=_told(result), error=None)
 
 
-def _told(status: ReservationStatus) -> model.Told:
+def _told(status: ReservationStatus) -> model.ReportedStatus:
     reservation = status.reservation
-    return model.Told(
+    return model.ReportedStatus(
         prgeneration=status.generation,
         reservation=(
             model.Reservation(

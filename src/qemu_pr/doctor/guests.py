@@ -25,7 +25,7 @@ def command_lines(host: Host) -> Iterator[Result]:
     for guest in host.guests:
         findings = [one for report in guest.reports for one in report.findings]
         for one in findings:
-            what = f"{one.fault.name}: {one.found.what}: {one.fault.why}"
+            what = f"{one.fault.name}: {one.place.what}: {one.fault.why}"
             yield failure(guest.process.name, what, one.fault.remedy)
         if not findings:
             yield ok(guest.process.name, "its command line is right")

@@ -91,9 +91,9 @@ def domains(host: Host) -> Iterator[Result]:
             continue
         findings = [one for report in reports for one in report.findings]
         for one in findings:
-            what = f"{one.fault.name}: {one.found.what}: {one.fault.why}"
+            what = f"{one.fault.name}: {one.place.what}: {one.fault.why}"
             advice = f"{one.fault.remedy}: virsh edit {file.stem}"
-            yield warning(f"{file}:{one.found.line}", what, advice)
+            yield warning(f"{file}:{one.place.line}", what, advice)
         if reports and not findings:
             yield ok(str(file), "its disks with reservations are right")
 

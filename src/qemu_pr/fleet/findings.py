@@ -69,7 +69,7 @@ def _list(names: Iterator[str] | list[str] | tuple[str, ...]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _told(fleet: Fleet) -> Iterator[tuple[Row, model.Told]]:
+def _told(fleet: Fleet) -> Iterator[tuple[Row, model.ReportedStatus]]:
     for row in fleet.rows:
         if row.told is not None:
             yield row, row.told
@@ -110,7 +110,7 @@ def _stale(fleet: Fleet) -> Iterator[Found]:
             )
 
 
-def _removal(row: Row, told: model.Told, key: str) -> str:
+def _removal(row: Row, told: model.ReportedStatus, key: str) -> str:
     """Say how a key is removed, by a host that is registered, and no living host with it."""
     also = [
         host

@@ -57,7 +57,7 @@ class Row:
     """
 
     identity: str
-    told: model.Told | None = None
+    told: model.ReportedStatus | None = None
     strangers: tuple[model.Registration, ...] = ()
     cells: dict[str, Cell] = field(default_factory=dict)
 
@@ -155,7 +155,7 @@ class Fleet:
         self,
         host: str,
         disk: model.Disk,
-        told: model.Told | None,
+        told: model.ReportedStatus | None,
         registrations: Sequence[model.Registration],
     ) -> Cell:
         guests = self._guests[host].get(disk["device"], ())
@@ -203,7 +203,7 @@ def _working(disk: model.Disk) -> list[model.Path]:
 
 
 def _registered(
-    disk: model.Disk, told: model.Told | None, registrations: Sequence[model.Registration]
+    disk: model.Disk, told: model.ReportedStatus | None, registrations: Sequence[model.Registration]
 ) -> int | None:
     """Tell how many paths that work are registered; None if nobody can tell.
 

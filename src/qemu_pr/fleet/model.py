@@ -46,7 +46,7 @@ class Access(TypedDict):
     write: bool | None
 
 
-class Told(TypedDict):
+class ReportedStatus(TypedDict):
     """What a disk told of its reservation."""
 
     prgeneration: int
@@ -81,7 +81,7 @@ class Disk(TypedDict):
     wwid: str | None
     paths: list[Path]
     reservation_key: Keys | None
-    status: Told | None
+    status: ReportedStatus | None
     error: Error | None
 
 
@@ -111,7 +111,7 @@ class NotSeen(TypedDict):
     advice: str
 
 
-class Finding(TypedDict):
+class DoctorFinding(TypedDict):
     """A finding of ``qemu-pr doctor``."""
 
     check: str
@@ -133,5 +133,5 @@ class Report(TypedDict):
     disks: list[Disk]
     helpers: list[Helper]
     guests: list[Guest]
-    findings: list[Finding]
+    findings: list[DoctorFinding]
     not_seen: list[NotSeen]

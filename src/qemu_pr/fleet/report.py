@@ -35,7 +35,7 @@ _AS_ROOT = "run as root"
 class Answer(TypedDict):
     """What asking a disk came to; one of the two is None."""
 
-    status: model.Told | None
+    status: model.ReportedStatus | None
     error: model.Error | None
 
 
@@ -62,7 +62,7 @@ _HANGS = model.Error(
 
 def examined(
     host: Host, begins: Callable[[Check], None] = lambda _check: None
-) -> list[model.Finding]:
+) -> list[model.DoctorFinding]:
     """Give what ``qemu-pr doctor`` finds.
 
     Args:
@@ -79,7 +79,7 @@ def examined(
 def collect(
     host: Host,
     named: Sequence[str],
-    findings: list[model.Finding],
+    findings: list[model.DoctorFinding],
     ask: Ask,
     wait: Callable[[int, int], None] = lambda _answered, _of: None,
 ) -> model.Report:
@@ -129,8 +129,8 @@ def _no_answer() -> Answer:
     return Answer(status=None, error=_HANGS)
 
 
-def _finding(check: Check, result: Result) -> model.Finding:
-    return model.Finding(
+def _finding(check: Check, result: Result) -> model.DoctorFinding:
+    return model.DoctorFinding(
         check=check.name,
         outcome=result.outcome.value,
         subject=result.subject,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.host.block_devices import OF_NO_HOST, BlockDevices
-from qemu_pr.lint.command import Change, Command, Found, path_of
+from qemu_pr.lint.command import Change, Command, FaultyPlace, path_of
 from qemu_pr.lint.faults import FAULTS
 from qemu_pr.lint.faults.fault import Fault
 from qemu_pr.lint.met import MENDED
@@ -21,7 +21,7 @@ class Finding:
     """A fault and where it was found."""
 
     fault: Fault
-    found: Found
+    place: FaultyPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +62,19 @@ def check(text: str, block_devices: BlockDevices = OF_NO_HOST) -> list[Report]:
 
 
 def _report(command: Command) -> Report:
-    found = sorted(_findings(command), key=lambda one: one.found.line)
-    findings = tuple(one for one in found if one.found.certain)
-    hints = tuple(one for one in found if not one.found.certain)
+    found = sorted(_findings(command), key=lambda one: one.place.line)
+    findings = tuple(one for one in found if one.place.certain)
+    hints = tuple(one for one in found if not one.place.certain)
     corrected, left = _correct(command) if findings else ("", ())
     return Report(command.line, findings, corrected, left, hints, command.is_read)
 
 
 def _findings(command: Command) -> list[Finding]:
-    return [Finding(fault, found) for fault in FAULTS for found in fault.find(command)]
+    return [Finding(fault, place) for fault in FAULTS for place in fault.find(command)]
 
 
 def _faults(command: Command) -> list[Finding]:
-    return [one for one in _findings(command) if one.found.certain]
+    return [one for one in _findings(command) if one.place.certain]
 
 
 def _correct(command: Command) -> tuple[str, tuple[str, ...]]:
@@ -89,12 +89,12 @@ def _correct(command: Command) -> tuple[str, tuple[str, ...]]:
         return "", ()
     refused: set[_Name] = set()
     for _ in range(_STEPS):
-        wanted = (one for one in _faults(again) if one.found.remedies and _name(one) not in refused)
+        wanted = (one for one in _faults(again) if one.place.remedies and _name(one) not in refused)
         finding = next(wanted, None)
         if finding is None:
             break
         try:
-            better = again.correct(finding.found.remedies)
+            better = again.correct(finding.place.remedies)
         except CommandLineError:  # such a text has no way to write it
             better = text
         read = _read_again(command, better)
@@ -110,7 +110,7 @@ def _is_better(new: Command, old: Command, finding: Finding) -> bool:
     """Tell whether a remedy took its fault away, and nothing else."""
     before, after = (Counter(map(_name, _faults(one))) for one in (old, new))
     name = _name(finding)
-    given = [one.value for one in finding.found.remedies if isinstance(one, Change)]
+    given = [one.value for one in finding.place.remedies if isinstance(one, Change)]
     other_disks = _paths(new) - _paths(old) - Counter(given)
     return after[name] < before[name] and len(new.misread) <= len(old.misread) and not other_disks
 
@@ -135,4 +135,4 @@ def _paths(command: Command) -> Counter[str]:
 
 
 def _name(finding: Finding) -> _Name:
-    return finding.fault.name, finding.found.what
+    return finding.fault.name, finding.place.what

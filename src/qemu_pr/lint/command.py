@@ -63,7 +63,7 @@ Remedy = Change | Addition
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FaultyPlace:
     """A place that has a fault.
 
     Attributes:
@@ -80,7 +80,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Reservation:
+class ManagerReference:
     """A node that names a manager.
 
     Attributes:
@@ -113,16 +113,16 @@ class Reservation:
 
 
 @dataclass(frozen=True, slots=True)
-class Disk:
+class OpenedDisk:
     """A disk with a manager, as an option opens it.
 
     Attributes:
-        reservation: What names the manager.
+        reference: What names the manager.
         setting: The option that has the path.
         prefix: What is before the keys of the node that opens the path: ``file.`` or nothing.
     """
 
-    reservation: Reservation
+    reference: ManagerReference
     setting: Setting
     prefix: str
 
@@ -162,7 +162,7 @@ class Command:
     program: str
     closed: bool
     settings: tuple[Setting, ...]
-    misread: tuple[tuple[Met, Found], ...]
+    misread: tuple[tuple[Met, FaultyPlace], ...]
     correct: Callable[[Sequence[Remedy]], str]
     read: Callable[[str], "list[Command]"]
     controller: Mapping[str, str] | None = field(default_factory=lambda: dict(VIRTIO_SCSI))
@@ -208,32 +208,32 @@ class Command:
         return self.of("device")
 
     @cached_property
-    def reservations(self) -> list[Reservation]:
+    def references(self) -> list[ManagerReference]:
         """The nodes that name a manager."""
         return [
-            Reservation(setting, key)
+            ManagerReference(setting, key)
             for setting in self.of("blockdev", "drive")
             for key in setting.properties
             if key.split(".")[-1] == REFERENCE
         ]
 
     @cached_property
-    def disks(self) -> list[Disk]:
+    def disks(self) -> list[OpenedDisk]:
         """The disks that have a manager, whether it is named in the right place or not."""
-        return [self._disk(found) for found in self.reservations]
+        return [self._disk(found) for found in self.references]
 
-    def _disk(self, found: Reservation) -> Disk:
+    def _disk(self, found: ManagerReference) -> OpenedDisk:
         node, prefix = found.setting, found.prefix
         if found.is_on_format_node:
             below = self.below(node)
             node, prefix = (below, "") if below else (node, "file.")
-        return Disk(found, node, prefix)
+        return OpenedDisk(found, node, prefix)
 
     @property
     def uses_managers(self) -> bool:
         """Whether it has to do with reservation managers at all."""
         return (
-            bool(self.reservations)
+            bool(self.references)
             or any(REFERENCE in device.properties for device in self.devices)
             or any(setting.properties.get("qom-type") == MANAGER for setting in self.of("object"))
         )
@@ -247,7 +247,7 @@ class Command:
             if device.properties.get("driver") == "scsi-block"
             and REFERENCE not in device.properties
             and (nodes := self.opened_by(device))
-            and not self.reserved_by(device)
+            and not self.references_of(device)
             and _may_be_reserved(nodes)
         ]
 
@@ -274,15 +274,15 @@ class Command:
         name = setting.properties.get(key)
         return None if name is None else self.nodes.get(name)
 
-    def reserved_by(self, device: Setting) -> list[Reservation]:
+    def references_of(self, device: Setting) -> list[ManagerReference]:
         """Give the references to managers in the nodes of a device."""
         opened = self.opened_by(device)
-        return [found for found in self.reservations if found.setting in opened]
+        return [found for found in self.references if found.setting in opened]
 
-    def device_of(self, reservation: Reservation) -> Setting | None:
+    def device_of(self, reference: ManagerReference) -> Setting | None:
         """Give the device that has a node, None if it is not there."""
         for device in self.devices:
-            if reservation in self.reserved_by(device):
+            if reference in self.references_of(device):
                 return device
         return None
 

@@ -11,7 +11,7 @@ from qemu_pr.command_line.notation import OPTIONS
 from qemu_pr.command_line.options import Setting, arguments
 from qemu_pr.command_line.shell import Word, split
 from qemu_pr.command_line.wiring import VIRTIO_SCSI
-from qemu_pr.lint.command import MANAGER, Command, Disk, Found, passes_through
+from qemu_pr.lint.command import MANAGER, Command, FaultyPlace, OpenedDisk, passes_through
 from qemu_pr.lint.faults import FAULTS
 from qemu_pr.lint.met import Met
 from qemu_pr.lint.readers import libvirt_xml, proxmox_conf
@@ -89,7 +89,7 @@ def _command(words: Sequence[Word]) -> Command:
     return _assembled(*settings_of(words))
 
 
-def _assembled(settings: Sequence[Setting], misread: Sequence[tuple[Met, Found]]) -> Command:
+def _assembled(settings: Sequence[Setting], misread: Sequence[tuple[Met, FaultyPlace]]) -> Command:
     has_bus = any("bus" in one.properties for one in settings if passes_through(one))
     return Command(
         line=1,
@@ -123,16 +123,16 @@ def _refuse_faults(command: Command) -> None:
                 raise CommandLineError(line + found.what, fault.why, fault.remedy)
 
 
-def _reserved(command: Command) -> Iterator[tuple[Setting, Disk, Setting]]:
+def _reserved(command: Command) -> Iterator[tuple[Setting, OpenedDisk, Setting]]:
     """Give the devices that pass a disk through, the disk, and its manager."""
     for device in filter(passes_through, command.devices):
-        reservations = command.reserved_by(device)
+        references = command.references_of(device)
         for disk in command.disks:
-            if disk.reservation in reservations:
-                helper = command.managers[disk.reservation.manager]
+            if disk.reference in references:
+                helper = command.managers[disk.reference.manager]
                 if not disk.path:
                     raise CommandLineError(str(disk.setting.argument), f"{disk.key} is missing")
-                for setting in (device, disk.reservation.setting, disk.setting, helper):
+                for setting in (device, disk.reference.setting, disk.setting, helper):
                     _check_literal(setting)
                 yield device, disk, helper
 

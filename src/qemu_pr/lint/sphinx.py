@@ -40,8 +40,8 @@ def _warn(app: Sphinx, doctree: nodes.document) -> None:
             continue  # XML that is shown in part
         for report in reports:
             for one in report.findings:
-                where = f"{os.path.relpath(file)}:{line + one.found.line - 1}"
-                message = f"{one.fault.name}: {one.found.what}: {one.fault.why}; {one.fault.remedy}"
+                where = f"{os.path.relpath(file)}:{line + one.place.line - 1}"
+                message = f"{one.fault.name}: {one.place.what}: {one.fault.why}; {one.fault.remedy}"
                 _logger.warning(message, location=where, type="qemu-pr", subtype="lint")
 
 

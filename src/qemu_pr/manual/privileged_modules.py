@@ -5,6 +5,7 @@ standard library is there. A helper is started for that, and sent both commands,
 """
 
 import ast
+import functools
 import io
 import os
 import subprocess
@@ -115,6 +116,7 @@ def _connected(path: str, helper: subprocess.Popen[bytes]) -> PRManagerHelper:
             os.sched_yield()
 
 
+@functools.cache
 def _code_lines(file: str) -> int:
     if not file.endswith(".py"):
         return 0

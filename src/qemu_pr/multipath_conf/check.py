@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from qemu_pr.multipath_conf import prkeys
-from qemu_pr.multipath_conf.configuration import Configuration, File, Setting, wwid_of
+from qemu_pr.multipath_conf.configuration import Configuration, File, KeySetting, wwid_of
 from qemu_pr.multipath_conf.errors import MultipathConfError
 from qemu_pr.multipath_conf.model import Attribute, Problem, Section
 from qemu_pr.multipath_conf.reservation_key import ReservationKey, ignored_flag
@@ -313,9 +313,9 @@ def _shared(configuration: Configuration, known: Surroundings) -> Iterator[Findi
 
 def _by_setting(
     configuration: Configuration, wwids: Iterable[str]
-) -> Iterator[tuple[Setting, list[str | None]]]:
+) -> Iterator[tuple[KeySetting, list[str | None]]]:
     """Give each setting with the maps that it is for; None stands for all maps without an entry."""
-    found: dict[Setting, list[str | None]] = {}
+    found: dict[KeySetting, list[str | None]] = {}
     for wwid in (None, *dict.fromkeys(wwids)):
         setting = _setting(configuration, wwid)
         if setting is not None:
@@ -323,9 +323,9 @@ def _by_setting(
     yield from found.items()
 
 
-def _setting(configuration: Configuration, wwid: str | None) -> Setting | None:
+def _setting(configuration: Configuration, wwid: str | None) -> KeySetting | None:
     return configuration.default if wwid is None else configuration.setting(wwid)
 
 
-def _key(setting: Setting | None) -> ReservationKey | None:
+def _key(setting: KeySetting | None) -> ReservationKey | None:
     return setting.key if setting else None

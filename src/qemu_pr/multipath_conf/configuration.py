@@ -26,7 +26,7 @@ class File(NamedTuple):
         return (section for section in self.parsed.sections if section.name == name)
 
 
-class Setting(NamedTuple):
+class KeySetting(NamedTuple):
     """A reservation key, and where it is set."""
 
     key: ReservationKey
@@ -48,7 +48,7 @@ class Entry:
     wwid: str
     file: str
     line: int
-    setting: Setting | None = None
+    setting: KeySetting | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Configuration:
     """
 
     files: tuple[File, ...]
-    default: Setting | None
+    default: KeySetting | None
     entries: dict[str, Entry]
     prkeys_file: tuple[str, Attribute] | None
 
@@ -71,7 +71,7 @@ class Configuration:
     def of(cls, files: Iterable[File]) -> "Configuration":
         """Merge files: what comes later wins, attribute by attribute."""
         files = tuple(files)
-        default: Setting | None = None
+        default: KeySetting | None = None
         prkeys_file = None
         entries: dict[str, Entry] = {}
         for file in files:
@@ -89,7 +89,7 @@ class Configuration:
                     entries[wwid] = Entry(wwid, earlier.file, earlier.line, setting)
         return cls(files, default, entries, prkeys_file)
 
-    def setting(self, wwid: str) -> Setting | None:
+    def setting(self, wwid: str) -> KeySetting | None:
         """Give what is in force for a map: its own entry, or else the default."""
         entry = self.entries.get(wwid)
         return (entry.setting if entry else None) or self.default
@@ -101,12 +101,12 @@ def wwid_of(multipath: Section) -> str | None:
     return wwids[-1] if wwids and wwids[-1] else None
 
 
-def _setting(file: str, section: Section) -> Setting | None:
+def _setting(file: str, section: Section) -> KeySetting | None:
     """Give the last reservation key of a section that multipath takes."""
     found = None
     for attribute in section.attributes("reservation_key"):
         try:
-            found = Setting(ReservationKey.parse(attribute.value), file, attribute.line)
+            found = KeySetting(ReservationKey.parse(attribute.value), file, attribute.line)
         except MultipathConfError:
             continue  # multipath ignores it, and the check says so
     return found

@@ -20,7 +20,7 @@ _NO_DATA = f"the helper passed no data on; {_AGAIN}"
 _OTHER_PATH = "the disk takes no command through this port: use another path, or the multipath map"
 
 
-class Told(Record):
+class Guidance(Record):
     """What sense data tells an operator.
 
     Attributes:
@@ -32,19 +32,21 @@ class Told(Record):
     advice: str = ""
 
 
-KEYS: dict[int, Told] = {
-    SenseKey.NO_SENSE: Told(20, _NO_DATA),
-    SenseKey.RECOVERED_ERROR: Told(21, _NO_DATA),
-    SenseKey.NOT_READY: Told(2, "wait until the disk is ready, then run the command again"),
-    SenseKey.MEDIUM_ERROR: Told(3),
-    SenseKey.HARDWARE_ERROR: Told(3),
-    SenseKey.ILLEGAL_REQUEST: Told(5),
-    SenseKey.UNIT_ATTENTION: Told(6, f"the device tells this once and did nothing else; {_AGAIN}"),
-    SenseKey.DATA_PROTECT: Told(7),
-    SenseKey.BLANK_CHECK: Told(3),
-    SenseKey.COPY_ABORTED: Told(10),
-    SenseKey.ABORTED_COMMAND: Told(11, _AGAIN),
-    SenseKey.MISCOMPARE: Told(14),
+KEYS: dict[int, Guidance] = {
+    SenseKey.NO_SENSE: Guidance(20, _NO_DATA),
+    SenseKey.RECOVERED_ERROR: Guidance(21, _NO_DATA),
+    SenseKey.NOT_READY: Guidance(2, "wait until the disk is ready, then run the command again"),
+    SenseKey.MEDIUM_ERROR: Guidance(3),
+    SenseKey.HARDWARE_ERROR: Guidance(3),
+    SenseKey.ILLEGAL_REQUEST: Guidance(5),
+    SenseKey.UNIT_ATTENTION: Guidance(
+        6, f"the device tells this once and did nothing else; {_AGAIN}"
+    ),
+    SenseKey.DATA_PROTECT: Guidance(7),
+    SenseKey.BLANK_CHECK: Guidance(3),
+    SenseKey.COPY_ABORTED: Guidance(10),
+    SenseKey.ABORTED_COMMAND: Guidance(11, _AGAIN),
+    SenseKey.MISCOMPARE: Guidance(14),
 }
 """What a sense key tells, where its additional sense code tells no more."""
 
@@ -214,16 +216,16 @@ def name_of(sense: Sense) -> str:
     return code.name if code else ""
 
 
-def told_by(sense: Sense) -> Told:
+def told_by(sense: Sense) -> Guidance:
     """Give what sense data tells, by its additional sense code, or else by its sense key."""
     if (sense.key, sense.asc) == (SenseKey.ABORTED_COMMAND, 0x10):  # protection information
-        return Told(40, _AGAIN)
-    of_key = KEYS.get(sense.key, Told(OTHER))
+        return Guidance(40, _AGAIN)
+    of_key = KEYS.get(sense.key, Guidance(OTHER))
     code = _BY_CODE.get((sense.asc, sense.ascq))
     if code is None or code.key != sense.key:
         return of_key
     exit_status = of_key.exit_status if code.exit_status is None else code.exit_status
-    return Told(exit_status, code.advice or of_key.advice)
+    return Guidance(exit_status, code.advice or of_key.advice)
 
 
 def in_words(sense: Sense) -> str:

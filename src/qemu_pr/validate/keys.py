@@ -66,7 +66,7 @@ def directory() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RunRecord:
     """What a run wrote down.
 
     Attributes:
@@ -91,7 +91,7 @@ class Record:
             pass
 
 
-def records() -> Iterator[Record]:
+def records() -> Iterator[RunRecord]:
     """Give what runs of this user wrote down on this host."""
     for path in sorted(directory().glob("[0-9a-f]" * 6)):
         try:
@@ -100,7 +100,7 @@ def records() -> Iterator[Record]:
                 disk = json.loads(file.read())["disk"]
         except (OSError, ValueError, KeyError, TypeError):
             disk, running = "", False
-        yield Record(path, Keys(int(path.name, 16)), str(disk), running)
+        yield RunRecord(path, Keys(int(path.name, 16)), str(disk), running)
 
 
 class Writing:

@@ -12,7 +12,7 @@ from qemu_pr.validate.check import Check, Outcome, Result
 from qemu_pr.validate.checks import CHECKS, DISK, K1, K2, LOOK, PEER, WE_RO
 
 
-class Word(StrEnum):
+class VerdictWord(StrEnum):
     """A verdict's first words."""
 
     WORKS = "works"
@@ -32,14 +32,16 @@ class Verdict:
     """
 
     profile: "Profile"
-    word: Word
+    word: VerdictWord
     reasons: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Say it in a line."""
         if not self.reasons:
             return self.word
-        separator = {Word.BUT: " ", Word.FAILS: ": ", Word.UNKNOWN: ": "}[self.word]
+        separator = {VerdictWord.BUT: " ", VerdictWord.FAILS: ": ", VerdictWord.UNKNOWN: ": "}[
+            self.word
+        ]
         return f"{self.word}{separator}{'; '.join(self.reasons)}"
 
 
@@ -81,7 +83,7 @@ class Profile:
         broken = [one for one in required if one.outcome is Outcome.DEVIATES]
         fatal = [one for one in broken if not one.is_slight]
         if fatal:
-            return Verdict(self, Word.FAILS, tuple(_consequences(fatal)))
+            return Verdict(self, VerdictWord.FAILS, tuple(_consequences(fatal)))
         shown = {one.check.name for one in required if one.outcome is not Outcome.LEFT_OUT}
         spared = set(self.either) if shown & set(self.either) else set()
         missing = [name for name in self.required if name not in results and name not in spared]
@@ -92,11 +94,11 @@ class Profile:
         ]
         if missing or left_out:
             not_run = (f"{name} was not run" for name in missing)
-            return Verdict(self, Word.UNKNOWN, (*_left_out(left_out), *not_run))
+            return Verdict(self, VerdictWord.UNKNOWN, (*_left_out(left_out), *not_run))
         slight = [*broken, *(one for one in wanted if one.outcome is Outcome.DEVIATES)]
         if slight:
-            return Verdict(self, Word.BUT, tuple(map(_cause, slight)))
-        return Verdict(self, Word.WORKS)
+            return Verdict(self, VerdictWord.BUT, tuple(map(_cause, slight)))
+        return Verdict(self, VerdictWord.WORKS)
 
 
 def _left_out(results: list[Result]) -> Iterator[str]:

@@ -22,7 +22,7 @@ def check_reports(text: str) -> list[Report]:
     lines = text.count("\n") + text.count("\0") + 1
     for report in reports:
         assert 1 <= report.line <= lines
-        found = [finding.found.line for finding in report.findings]
+        found = [finding.place.line for finding in report.findings]
         assert found == sorted(found)
         assert not found or 1 <= found[0] <= found[-1] <= lines
         os.fsencode(report.corrected)

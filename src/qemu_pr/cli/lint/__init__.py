@@ -116,7 +116,7 @@ def _text(file: str, reports: list[Report]) -> str:
     for report in reports:
         for word, kind in (("", report.findings), ("hint: ", report.hints)):
             for one in kind:
-                place = f"{shown}:{one.found.line}: {word}{one.fault.name}: {one.found.what}"
+                place = f"{shown}:{one.place.line}: {word}{one.fault.name}: {one.place.what}"
                 lines.append(f"{place}: {one.fault.why}; {one.fault.remedy}")
         if report.corrected:
             part = f" (but for {', '.join(report.left)})" if report.left else ""
@@ -149,8 +149,8 @@ def _describe(file: str, report: Report) -> dict[str, Any]:
 def _finding(one: Finding) -> dict[str, Any]:
     return {
         "name": one.fault.name,
-        "line": one.found.line,
-        "what": one.found.what,
+        "line": one.place.line,
+        "what": one.place.what,
         "why": one.fault.why,
         "remedy": one.fault.remedy,
     }

@@ -9,7 +9,7 @@ from qemu_pr.cli.validate.report import Report
 from qemu_pr.cli.validate.text import disk_line
 from qemu_pr.validate.check import Outcome, Played, Result
 from qemu_pr.validate.judging import outcome
-from qemu_pr.validate.profiles import Verdict, Word
+from qemu_pr.validate.profiles import Verdict, VerdictWord
 
 _STYLE = """
 :root { --ink: #1b1f24; --paper: #fff; --soft: #f2f4f6; --line: #c9d0d6; --good: #1a7f37;
@@ -39,7 +39,7 @@ td code { font-size: .8rem; } tr.wrong td { color: var(--bad); }
 @media print { body { max-width: none; } }
 """
 
-_CLASSES = {Word.WORKS: "works", Word.FAILS: "fails"}
+_CLASSES = {VerdictWord.WORKS: "works", VerdictWord.FAILS: "fails"}
 
 
 def render(report: Report) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from qemu_pr.cli.validate.opening import Opened
 from qemu_pr.validate.cleaning import clean
 from qemu_pr.validate.commands import read_keys
-from qemu_pr.validate.keys import Keys, Record, is_marked, records, run_of
+from qemu_pr.validate.keys import Keys, RunRecord, is_marked, records, run_of
 from qemu_pr.validate.preconditions import RefusedError
 from qemu_pr.validate.steps import Who
 from qemu_pr.validate.ways import LostError
@@ -57,7 +57,7 @@ def remove(opened: Opened, consent: Consent) -> None:
         )
 
 
-def _check_run(opened: Opened, run: int, record: Record | None, consent: Consent) -> None:
+def _check_run(opened: Opened, run: int, record: RunRecord | None, consent: Consent) -> None:
     if record is not None and record.is_running:
         why = "another qemu-pr validate examines it"
         raise RefusedError(opened.disk, why, "wait until it ends")

@@ -11,7 +11,7 @@ from qemu_pr.lint.command import (
     Addition,
     Change,
     Command,
-    Found,
+    FaultyPlace,
     Remedy,
     excerpt,
     is_node,
@@ -56,17 +56,17 @@ _CONTROLLERS = frozenset(
 _BOARDS_WITH_SCSI = re.compile(r".*qemu-system-(alpha|arm|hppa|m68k|mips|ppc|sparc)\w*")
 
 
-def unknown_disk(command: Command) -> Iterator[Found]:
+def unknown_disk(command: Command) -> Iterator[FaultyPlace]:
     """Find passthrough devices whose disk is not there."""
     if not command.whole:
         return
-    free = [found for found in command.reservations if command.device_of(found) is None]
+    free = [found for found in command.references if command.device_of(found) is None]
     for device in _without_disk(command):
         name = device.properties.get("drive")
         what = excerpt(device) if name is not None else f"{excerpt(device)}: no drive"
         names = _names(command, free[0].setting) if len(free) == 1 else []
         remedies = tuple(Change(device, "drive", "drive", name) for name in names[:1])
-        yield Found(device.argument.line, what, remedies)
+        yield FaultyPlace(device.argument.line, what, remedies)
 
 
 def _without_disk(command: Command) -> Iterator[Setting]:
@@ -79,14 +79,14 @@ def _without_disk(command: Command) -> Iterator[Setting]:
             yield device
 
 
-def no_device(command: Command) -> Iterator[Found]:
+def no_device(command: Command) -> Iterator[FaultyPlace]:
     """Find disks with a manager that no device gives to the guest."""
     if any(_without_disk(command)):
         return  # told of the device
     for disk in command.disks:
         if disk.path == os.devnull:
             continue  # nobody's disk: somebody tries whether QEMU reaches the helper
-        node = disk.reservation.setting
+        node = disk.reference.setting
         names = [node.properties[key] for key in ("id", "node-name") if key in node.properties]
         top = {*names, *_names(command, node)}
         used = {
@@ -96,7 +96,7 @@ def no_device(command: Command) -> Iterator[Found]:
             if key not in ("id", "node-name") and not key.endswith(REFERENCE)
         }
         used |= frozenset() if command.whole else command.used
-        if command.device_of(disk.reservation) or not used.isdisjoint(top):
+        if command.device_of(disk.reference) or not used.isdisjoint(top):
             continue
         if any(map(is_unknown, top)) or (not is_node(node) and node.properties.get("if") != "none"):
             continue
@@ -107,7 +107,7 @@ def no_device(command: Command) -> Iterator[Found]:
         )
         remedies: list[Remedy] = [] if names else [Change(node, "id", "id", name)]
         remedies.append(Addition("device", {"driver": driver, "drive": name}, last=True))
-        yield Found(node.argument.line, excerpt(node), tuple(remedies), command.whole)
+        yield FaultyPlace(node.argument.line, excerpt(node), tuple(remedies), command.whole)
 
 
 def _names(command: Command, opened: Setting) -> list[str]:
@@ -121,22 +121,22 @@ def _names(command: Command, opened: Setting) -> list[str]:
     return above + own
 
 
-def emulated(command: Command) -> Iterator[Found]:
+def emulated(command: Command) -> Iterator[FaultyPlace]:
     """Find devices that emulate a disk, on a node that names a manager."""
     for device in command.devices:
-        named = REFERENCE in device.properties or command.reserved_by(device)
+        named = REFERENCE in device.properties or command.references_of(device)
         if passes_through(device) or not named:
             continue
         driver = device.properties.get("driver", "")
         kept = _KEPT_ON_BUS if driver.startswith("scsi-") else _KEPT
         remedies = [Change(device, "driver", "driver", "scsi-block")]
         remedies += [Change(device, key, None) for key in device.properties if key not in kept]
-        yield Found(device.argument.line, excerpt(device), tuple(remedies))
+        yield FaultyPlace(device.argument.line, excerpt(device), tuple(remedies))
 
 
-def interface(command: Command) -> Iterator[Found]:
+def interface(command: Command) -> Iterator[FaultyPlace]:
     """Find drives with a manager that QEMU makes an emulated disk of."""
-    for found in command.reservations:
+    for found in command.references:
         drive = found.setting
         if drive.argument.option != "drive" or drive.properties.get("if") == "none":
             continue
@@ -148,10 +148,10 @@ def interface(command: Command) -> Iterator[Found]:
             remedies.append(Addition("device", {"driver": "scsi-block", "drive": name}, last=True))
         given = drive.properties.get("if")
         what = f"{excerpt(drive)}: " + ("no if=" if given is None else f"if={given}")
-        yield Found(drive.argument.line, what, tuple(remedies))
+        yield FaultyPlace(drive.argument.line, what, tuple(remedies))
 
 
-def no_controller(command: Command) -> Iterator[Found]:
+def no_controller(command: Command) -> Iterator[FaultyPlace]:
     """Find passthrough devices in a command line without a controller."""
     known = {device.properties.get("driver") for device in command.devices}
     if not command.whole or command.controller is None:
@@ -159,16 +159,16 @@ def no_controller(command: Command) -> Iterator[Found]:
     if known & _CONTROLLERS or _BOARDS_WITH_SCSI.fullmatch(command.program):
         return
     for device in command.devices:
-        if passes_through(device) or command.reserved_by(device):
+        if passes_through(device) or command.references_of(device):
             remedies = (Addition("device", command.controller),)
-            yield Found(device.argument.line, excerpt(device), remedies)
+            yield FaultyPlace(device.argument.line, excerpt(device), remedies)
             return
 
 
-def wrong_file(command: Command) -> Iterator[Found]:
+def wrong_file(command: Command) -> Iterator[FaultyPlace]:
     """Find device files that the passthrough device does not take."""
     for disk in command.disks:
-        device = command.device_of(disk.reservation)
+        device = command.device_of(disk.reference)
         if device is None or not passes_through(device):
             continue
         driver = device.properties["driver"]
@@ -177,4 +177,4 @@ def wrong_file(command: Command) -> Iterator[Found]:
                 other for other, kind in DEVICES.items() if not kind.unwanted.fullmatch(disk.path)
             ]
             remedies = tuple(Change(device, "driver", "driver", other) for other in fits)
-            yield Found(device.argument.line, f"{excerpt(device)}: {disk.path}", remedies)
+            yield FaultyPlace(device.argument.line, f"{excerpt(device)}: {disk.path}", remedies)

@@ -9,8 +9,8 @@ from qemu_pr.lint.command import (
     ON,
     Change,
     Command,
-    Disk,
-    Found,
+    FaultyPlace,
+    OpenedDisk,
     excerpt,
     is_device_file,
     is_node,
@@ -23,7 +23,7 @@ _NOT_SCSI = re.compile(r"/dev/(?:nvme\d+n\d+|vd[a-z]+|xvd[a-z]+|mmcblk\d+|md\d+|
 _IMAGE = re.compile(r"(?!/dev/).*\.(img|raw|qcow2?|iso|vmdk|vhdx?|vdi)")
 
 
-def other_driver(command: Command) -> Iterator[Found]:
+def other_driver(command: Command) -> Iterator[FaultyPlace]:
     """Find nodes that name a manager and open no device."""
     for disk in command.disks:
         key = f"{disk.prefix}driver"
@@ -38,40 +38,42 @@ def other_driver(command: Command) -> Iterator[Found]:
         # Of a file nobody knows which disk is meant in its place.
         local = is_device_file(disk.path)
         remedies = (Change(disk.setting, key, key, _HOST_DEVICE),) if local else ()
-        yield Found(disk.setting.argument.line, f"{excerpt(disk.setting)}: {what}", remedies)
+        yield FaultyPlace(disk.setting.argument.line, f"{excerpt(disk.setting)}: {what}", remedies)
 
 
-def other_format(command: Command) -> Iterator[Found]:
+def other_format(command: Command) -> Iterator[FaultyPlace]:
     """Find disks that are passed through, and have an image format."""
     for device in filter(passes_through, command.devices):
         nodes = command.opened_by(device)
-        if not command.reserved_by(device) and not device.argument.place:
+        if not command.references_of(device) and not device.argument.place:
             continue
         for node in nodes:
             for key in ("driver", "format"):
                 value = node.properties.get(key)
                 if value in FORMATS and value != "raw":
                     what = f"{excerpt(node)}: {value}"
-                    yield Found(node.argument.line, what, (Change(node, key, key, "raw"),))
+                    yield FaultyPlace(node.argument.line, what, (Change(node, key, key, "raw"),))
 
 
-def read_only(command: Command) -> Iterator[Found]:
+def read_only(command: Command) -> Iterator[FaultyPlace]:
     """Find disks with a manager that are opened for reading only."""
     for setting in _opened(command):
         for key, value in setting.properties.items():
             if key.split(".")[-1] in ("read-only", "readonly") and value in ON:
                 remedies = (Change(setting, key, None),)
-                yield Found(setting.argument.line, f"{excerpt(setting)}: {key}={value}", remedies)
+                yield FaultyPlace(
+                    setting.argument.line, f"{excerpt(setting)}: {key}={value}", remedies
+                )
 
 
-def not_scsi(command: Command) -> Iterator[Found]:
+def not_scsi(command: Command) -> Iterator[FaultyPlace]:
     """Find disks that are no SCSI disks, by the names that the kernel gives to others."""
     for disk in command.disks:
         if _NOT_SCSI.fullmatch(disk.path):
-            yield Found(disk.setting.argument.line, f"{excerpt(disk.setting)}: {disk.path}")
+            yield FaultyPlace(disk.setting.argument.line, f"{excerpt(disk.setting)}: {disk.path}")
 
 
-def partition(command: Command) -> Iterator[Found]:
+def partition(command: Command) -> Iterator[FaultyPlace]:
     """Find partitions with a manager."""
     for disk in command.disks:
         whole = command.block_devices.disk_of_partition(disk.path)
@@ -79,7 +81,7 @@ def partition(command: Command) -> Iterator[Found]:
             yield _elsewhere(disk, whole)
 
 
-def one_path(command: Command) -> Iterator[Found]:
+def one_path(command: Command) -> Iterator[FaultyPlace]:
     """Find disks that are one path of a multipath map, if a host is looked at that has them."""
     for disk in command.disks:
         multipath_map = command.block_devices.map_of_path(disk.path)
@@ -87,16 +89,16 @@ def one_path(command: Command) -> Iterator[Found]:
             yield _elsewhere(disk, multipath_map)
 
 
-def _elsewhere(disk: Disk, path: str) -> Found:
+def _elsewhere(disk: OpenedDisk, path: str) -> FaultyPlace:
     what = f"{excerpt(disk.setting)}: {disk.path}, and not {path}"
-    return Found(
+    return FaultyPlace(
         disk.setting.argument.line, what, (Change(disk.setting, disk.key, disk.key, path),)
     )
 
 
 def _opened(command: Command) -> list[Setting]:
     """Give the nodes that name a manager, and what is on them."""
-    below = [found.setting for found in command.reservations]
+    below = [found.setting for found in command.references]
     names = {name for name, node in command.nodes.items() if node in below}
     above = [node for node in command.nodes.values() if node.properties.get("file") in names]
     return list({id(node): node for node in [*below, *above]}.values())

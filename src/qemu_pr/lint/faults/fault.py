@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from qemu_pr.lint.command import Command, Found
+from qemu_pr.lint.command import Command, FaultyPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,4 +20,4 @@ class Fault:
     name: str
     why: str
     remedy: str
-    find: Callable[[Command], Iterator[Found]]
+    find: Callable[[Command], Iterator[FaultyPlace]]

@@ -11,7 +11,7 @@ from qemu_pr.lint.command import (
     Addition,
     Change,
     Command,
-    Found,
+    FaultyPlace,
     Remedy,
     excerpt,
     is_device_file,
@@ -25,7 +25,7 @@ _PROPERTIES = frozenset({"qom-type", "id", "path"})
 _DEFAULT_ID = "helper0"
 
 
-def on_device(command: Command) -> Iterator[Found]:
+def on_device(command: Command) -> Iterator[FaultyPlace]:
     """Find ``pr-manager`` on the device that has the disk."""
     for device in command.devices:
         for key in (REFERENCE, f"file.{REFERENCE}"):
@@ -36,15 +36,17 @@ def on_device(command: Command) -> Iterator[Found]:
             remedies: list[Remedy] = []
             if nodes and is_device_file(path_of(nodes[-1])[1]):
                 remedies.append(Change(device, key, None))
-                if not command.reserved_by(device):
+                if not command.references_of(device):
                     reference = _reference(nodes[-1])
                     remedies.append(Change(nodes[-1], reference, reference, name))
-            yield Found(device.argument.line, f"{excerpt(device)}: {key}={name}", tuple(remedies))
+            yield FaultyPlace(
+                device.argument.line, f"{excerpt(device)}: {key}={name}", tuple(remedies)
+            )
 
 
-def on_format_node(command: Command) -> Iterator[Found]:
+def on_format_node(command: Command) -> Iterator[FaultyPlace]:
     """Find ``pr-manager`` on the node above the one that opens the disk."""
-    for found in command.reservations:
+    for found in command.references:
         if not found.is_on_format_node:
             continue
         node = found.setting
@@ -58,37 +60,37 @@ def on_format_node(command: Command) -> Iterator[Found]:
                 Change(below, found.key, found.key, found.manager),
             )
         what = f"{excerpt(node)}: pr-manager={found.manager}"
-        yield Found(node.argument.line, what, remedies)
+        yield FaultyPlace(node.argument.line, what, remedies)
 
 
-def none(command: Command) -> Iterator[Found]:
+def none(command: Command) -> Iterator[FaultyPlace]:
     """Find references to a manager where there is none at all."""
     if not command.whole or command.managers:
         return
     socket = min(command.sockets, default=DEFAULT_SOCKET)
-    for name in dict.fromkeys(found.manager for found in command.reservations):
-        first = next(found for found in command.reservations if found.manager == name)
+    for name in dict.fromkeys(found.manager for found in command.references):
+        first = next(found for found in command.references if found.manager == name)
         helper = {"qom-type": MANAGER, "id": name, "path": socket}
         what = f"{excerpt(first.setting)}: {first.key}={name}"
-        yield Found(first.setting.argument.line, what, (Addition("object", helper),))
+        yield FaultyPlace(first.setting.argument.line, what, (Addition("object", helper),))
 
 
-def unknown(command: Command) -> Iterator[Found]:
+def unknown(command: Command) -> Iterator[FaultyPlace]:
     """Find references to a manager that has another id."""
     if not command.closed or not command.managers or any(map(is_unknown, command.managers)):
         return
-    for found in command.reservations:
+    for found in command.references:
         if found.manager in command.managers or is_unknown(found.manager):
             continue
         what = f"{excerpt(found.setting)}: {found.key}={found.manager}"
         only = list(command.managers) if len(command.managers) == 1 else []
         remedies = tuple(Change(found.setting, found.key, found.key, name) for name in only)
-        yield Found(found.setting.argument.line, what, remedies)
+        yield FaultyPlace(found.setting.argument.line, what, remedies)
 
 
-def unused(command: Command) -> Iterator[Found]:
+def unused(command: Command) -> Iterator[FaultyPlace]:
     """Find managers in a command line whose disks name none."""
-    if not command.whole or command.reservations:
+    if not command.whole or command.references:
         return
     if any(REFERENCE in device.properties for device in command.devices):
         return
@@ -102,12 +104,12 @@ def unused(command: Command) -> Iterator[Found]:
             Change(node, key, key, name) for node in local if (key := _reference(node))
         )
         alone = len(command.managers) == 1
-        yield Found(manager.argument.line, excerpt(manager), remedies if alone else ())
+        yield FaultyPlace(manager.argument.line, excerpt(manager), remedies if alone else ())
 
 
-def unreserved(command: Command) -> Iterator[Found]:
+def unreserved(command: Command) -> Iterator[FaultyPlace]:
     """Find disks that are passed through without a manager, unless no disk has one."""
-    if command.managers and not command.reservations:
+    if command.managers and not command.references:
         return  # told of the manager
     name = next(iter(command.managers), _DEFAULT_ID)
     helper = {"qom-type": MANAGER, "id": name, "path": min(command.sockets, default=DEFAULT_SOCKET)}
@@ -118,10 +120,10 @@ def unreserved(command: Command) -> Iterator[Found]:
         known = len(command.managers) < 2
         what = f"{excerpt(device)}: {path_of(node)[1]}"
         certain = command.whole
-        yield Found(device.argument.line, what, tuple(remedies) if known else (), certain)
+        yield FaultyPlace(device.argument.line, what, tuple(remedies) if known else (), certain)
 
 
-def properties(command: Command) -> Iterator[Found]:
+def properties(command: Command) -> Iterator[FaultyPlace]:
     """Find properties that ``pr-manager-helper`` does not have."""
     for manager in command.of("object"):
         given = manager.properties
@@ -134,7 +136,9 @@ def properties(command: Command) -> Iterator[Found]:
             remedy = (
                 Change(manager, key, "path", given[key]) if path else Change(manager, key, None)
             )
-            yield Found(manager.argument.line, f"{excerpt(manager)}: {key}={given[key]}", (remedy,))
+            yield FaultyPlace(
+                manager.argument.line, f"{excerpt(manager)}: {key}={given[key]}", (remedy,)
+            )
 
 
 def _reference(node: Setting) -> str:
@@ -143,7 +147,7 @@ def _reference(node: Setting) -> str:
     return REFERENCE if inner else f"file.{REFERENCE}"
 
 
-def duplicates(command: Command) -> Iterator[Found]:
+def duplicates(command: Command) -> Iterator[FaultyPlace]:
     """Find ids of managers and names of nodes that are given twice."""
     if not command.closed:
         return  # they may be alternatives
@@ -158,4 +162,4 @@ def duplicates(command: Command) -> Iterator[Found]:
         for setting, name in named:
             taken[name] += 1
             if taken[name] == 2:
-                yield Found(setting.argument.line, f"{excerpt(setting)}: {name!r} again")
+                yield FaultyPlace(setting.argument.line, f"{excerpt(setting)}: {name!r} again")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from textwrap import shorten
 
 from qemu_pr.host.paths import plain
-from qemu_pr.lint.command import Command, Found
+from qemu_pr.lint.command import Command, FaultyPlace
 from qemu_pr.lint.met import Met
 from qemu_pr.lint.readers import libvirt_xml, lists, proxmox_conf, shell_text, vector
 from qemu_pr.lint.readers.comments import without_comments
@@ -91,7 +91,7 @@ def _unread(text: str, mention: re.Pattern[str]) -> Iterator[Command]:
             program="",
             closed=False,
             settings=(),
-            misread=((Met.NOT_READ, Found(line, what, certain=False)),),
+            misread=((Met.NOT_READ, FaultyPlace(line, what, certain=False)),),
             correct=lambda _: "",
             read=lambda _: [],
             is_read=False,

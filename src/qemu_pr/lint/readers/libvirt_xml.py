@@ -13,7 +13,7 @@ from qemu_pr.command_line.elements import START_TAG, Element
 from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.model import DEFAULT_SOCKET
 from qemu_pr.command_line.shell import Word
-from qemu_pr.lint.command import Change, Command, Found, Remedy
+from qemu_pr.lint.command import Change, Command, FaultyPlace, Remedy
 from qemu_pr.lint.met import Met
 from qemu_pr.lint.readers.words import Dialect, command
 
@@ -110,7 +110,7 @@ def _commands(text: str, before: int) -> list[Command]:
     return [command]
 
 
-def _mended(text: str, before: int) -> tuple[str, list[tuple[Met, Found]]]:
+def _mended(text: str, before: int) -> tuple[str, list[tuple[Met, FaultyPlace]]]:
     """Put ``<reservations>`` where libvirt reads them, with what it wants in them.
 
     Returns:
@@ -122,7 +122,7 @@ def _mended(text: str, before: int) -> tuple[str, list[tuple[Met, Found]]]:
     for one in disk.all("reservations"):
         if one in disk.first("source").all("reservations") or not disk.has("source"):
             continue
-        misread.append((Met.MISPLACED_RESERVATIONS, Found(one.line + before, name)))
+        misread.append((Met.MISPLACED_RESERVATIONS, FaultyPlace(one.line + before, name)))
         chunk = text[one.start : one.end]
         text = _without(text, one)
         if not disk.first("source").has("reservations"):
@@ -149,7 +149,7 @@ def _mended(text: str, before: int) -> tuple[str, list[tuple[Met, Found]]]:
                 wrong.append(f"no {attribute}={value!r}")
                 text = _with_attribute(text, (*_RESERVATIONS, "source"), attribute, value)
     line = reservations.line + before
-    return text, [*misread, *((Met.MANAGED, Found(line, f"{name}: {one}")) for one in wrong)]
+    return text, [*misread, *((Met.MANAGED, FaultyPlace(line, f"{name}: {one}")) for one in wrong)]
 
 
 def _at(text: str, path: Sequence[str]) -> Element:

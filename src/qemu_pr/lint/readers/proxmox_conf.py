@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from qemu_pr.command_line import proxmox
 from qemu_pr.command_line.errors import CommandLineError
-from qemu_pr.lint.command import Command, Found
+from qemu_pr.lint.command import Command, FaultyPlace
 from qemu_pr.lint.met import Met
 from qemu_pr.lint.readers.words import PROXMOX, command
 
@@ -33,7 +33,7 @@ def _command(line: str, before: int) -> Command:
     try:
         words, misread = list(proxmox.split(line[options:], options, before + 1)), []
     except CommandLineError as error:
-        words, misread = [], [(Met.OPEN_QUOTE, Found(before + 1, f"args: {error.why}"))]
+        words, misread = [], [(Met.OPEN_QUOTE, FaultyPlace(before + 1, f"args: {error.why}"))]
     found = command(
         line,
         words,

@@ -12,7 +12,7 @@ from textwrap import shorten
 
 from qemu_pr.command_line.errors import UnfinishedError
 from qemu_pr.command_line.shell import tokens
-from qemu_pr.lint.command import Command, Found
+from qemu_pr.lint.command import Command, FaultyPlace
 from qemu_pr.lint.met import Met
 from qemu_pr.lint.readers import strings, variables
 from qemu_pr.lint.readers.shell_words import masked, may_have_more, program_in, words_of
@@ -165,7 +165,7 @@ def _command(
     numbers = [line.number for line in lines]
     words = [word.but(line=numbers[word.line - 1]) for word in words]
     if ended and words and words[-1].text.startswith("-"):  # else it's an apostrophe
-        misread.append((Met.OPEN_QUOTE, Found(numbers[ended - 1], "a quote stays open")))
+        misread.append((Met.OPEN_QUOTE, FaultyPlace(numbers[ended - 1], "a quote stays open")))
     line = words[0].line if words else lines[0].number
     joined = variables.join(known, words, text, indent)
     if joined:
@@ -196,7 +196,7 @@ def _nothing(_text: str) -> list[Command]:
     return []
 
 
-def _mend(lines: list[_Line]) -> tuple[list[tuple[Met, Found]], bool]:
+def _mend(lines: list[_Line]) -> tuple[list[tuple[Met, FaultyPlace]], bool]:
     """Mend what keeps the lines from being one command.
 
     Args:
@@ -215,7 +215,7 @@ def _mend(lines: list[_Line]) -> tuple[list[tuple[Met, Found]], bool]:
         lines.pop()  # behind the last line the shell takes it for a comment, too
     if _UNIT.match(lines[0].text):  # systemd passes over comments between the lines
         lines[1:] = [line for line in lines[1:] if not _COMMENT.match(line.text)]
-    misread: list[tuple[Met, Found]] = []
+    misread: list[tuple[Met, FaultyPlace]] = []
     closed = not any(_DOTS.match(line.text) or _TEMPLATE.match(line.text) for line in lines)
     listed = (len(lines) > 1 and _LIST.match(lines[0].text)) or _OPTION_LINE.match(lines[0].text)
     if listed and not any(_CONTINUED.match(line.text) for line in lines):
@@ -227,19 +227,19 @@ def _mend(lines: list[_Line]) -> tuple[list[tuple[Met, Found]], bool]:
             if not _CONTINUED.match(line.text):
                 line.text += " \\"
         elif number and _COMMENT.match(line.text):
-            misread.append((Met.COMMENT_BETWEEN, Found(line.number, line.text.strip())))
+            misread.append((Met.COMMENT_BETWEEN, FaultyPlace(line.number, line.text.strip())))
             line.text = "\\"
         elif not line.text.strip():
             continue
         elif _CONTINUED.match(line.text):
             if not line.text.endswith("\\"):
                 what = f"{line.text.strip()!r}"
-                misread.append((Met.BLANK_BEHIND_BACKSLASH, Found(line.number, what)))
+                misread.append((Met.BLANK_BEHIND_BACKSLASH, FaultyPlace(line.number, what)))
                 line.text = line.text.rstrip()
         elif not _open("\n".join(one.text for one in lines[: number + 1])):
             if not _DOTS.match(lines[number + 1].text):
                 what = f"{_beginning(line.text)}, and then {_beginning(lines[number + 1].text)}"
-                misread.append((Met.MISSING_BACKSLASH, Found(line.number, what)))
+                misread.append((Met.MISSING_BACKSLASH, FaultyPlace(line.number, what)))
             line.text = line.text.rstrip() + " \\"
     last = lines[-1]
     last.text = re.sub(r"\s*\\\s*\Z", "", last.text) if _CONTINUED.match(last.text) else last.text

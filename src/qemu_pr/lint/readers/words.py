@@ -11,7 +11,7 @@ from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.notation import OPTIONS, change, read, to_keyval
 from qemu_pr.command_line.options import Argument, Setting, arguments
 from qemu_pr.command_line.shell import Word
-from qemu_pr.lint.command import Addition, Change, Command, Found, Remedy
+from qemu_pr.lint.command import Addition, Change, Command, FaultyPlace, Remedy
 from qemu_pr.lint.met import Met
 
 _PAIR = re.compile(r"[\w.-]+=.*", re.DOTALL)
@@ -51,7 +51,7 @@ ON_ONE_LINE = Dialect(_quote_for_shell)
 PROXMOX = Dialect(lambda word, _: proxmox.quote(word))
 JSON = Dialect(lambda word, _: json.dumps(word), blank=", ")
 
-Misread = list[tuple[Met, Found]]
+Misread = list[tuple[Met, FaultyPlace]]
 
 
 def settings_of(words: Sequence[Word]) -> tuple[tuple[Setting, ...], Misread]:
@@ -71,14 +71,14 @@ def settings_of(words: Sequence[Word]) -> tuple[tuple[Setting, ...], Misread]:
             given = read(argument.option, argument.value.text)
         except CommandLineError as error:
             if _MENTION in argument.value.text:
-                found = Found(argument.line, f"-{argument.option}: {error}")
+                found = FaultyPlace(argument.line, f"-{argument.option}: {error}")
                 misread.append((Met.UNREADABLE_OPTION, found))
         else:
             settings.append(Setting(argument, given))
     return tuple(settings), misread
 
 
-def joined(words: Sequence[Word]) -> tuple[list[Word], dict[int, Found]]:
+def joined(words: Sequence[Word]) -> tuple[list[Word], dict[int, FaultyPlace]]:
     """Join values that a blank tore apart.
 
     Args:
@@ -88,7 +88,7 @@ def joined(words: Sequence[Word]) -> tuple[list[Word], dict[int, Found]]:
         The words, and by their places those that were joined.
     """
     whole: list[Word] = []
-    torn: dict[int, Found] = {}
+    torn: dict[int, FaultyPlace] = {}
     for word in words:
         last = whole[-1] if whole else None
         if (
@@ -100,7 +100,7 @@ def joined(words: Sequence[Word]) -> tuple[list[Word], dict[int, Found]]:
         ):
             expands = last.expands or word.expands
             whole[-1] = Word(last.text + word.text, last.line, expands, last.start, word.end)
-            torn[last.start] = Found(word.line, f"a blank before {word.text!r}")
+            torn[last.start] = FaultyPlace(word.line, f"a blank before {word.text!r}")
         else:
             whole.append(word)
     return whole, torn
@@ -177,7 +177,7 @@ def command(
     *,
     program: str,
     closed: bool = True,
-    misread: Sequence[tuple[Met, Found]] = (),
+    misread: Sequence[tuple[Met, FaultyPlace]] = (),
     clean: Callable[[str], str] = lambda text: text,
     others: Sequence[tuple[int, int, Dialect]] = (),
     line: int = 1,
