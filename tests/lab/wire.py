@@ -33,11 +33,13 @@ class Client:
     ) -> None:
         self._socket.close()
 
-    def command(self, node: str | None, cdb: bytes, parameter_list: bytes = b"") -> bytes:
+    def command(self, node: str | int | None, cdb: bytes, parameter_list: bytes = b"") -> bytes:
         """Send a command, and give its reply unchanged.
 
         Args:
-            node: The device whose descriptor goes with the command; None sends no descriptor.
+            node: The device whose descriptor goes with the command, or that descriptor, which stays
+                open as QEMU's does; None sends no descriptor. When one is closed that could write,
+                udev looks at the device again, which takes time from what is measured.
             cdb: At most 16 bytes; zeros fill them up.
             parameter_list: What follows a PERSISTENT RESERVE OUT.
 
@@ -48,6 +50,8 @@ class Client:
         request = [cdb.ljust(16, b"\0")]
         if node is None:
             self._socket.sendmsg(request)
+        elif isinstance(node, int):
+            socket.send_fds(self._socket, request, [node])
         else:
             descriptor = os.open(node, os.O_RDWR)
             socket.send_fds(self._socket, request, [descriptor])
