@@ -68,15 +68,15 @@ class Helper:
     def descriptors(self) -> int:
         """Count the descriptors that the helper's process for clients has open."""
         assert self._process is not None
-        serving = _children(self._process.pid, "qemu-pr-serve")
+        serving = children(self._process.pid, "qemu-pr-serve")
         (pid,) = serving or [self._process.pid]
         return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
     def map_processes(self) -> list[int]:
         """List the processes that carry out commands on a map each."""
         assert self._process is not None
-        (forking,) = _children(self._process.pid, MAPS)
-        return _children(forking, MAPS)
+        (forking,) = children(self._process.pid, MAPS)
+        return children(forking, MAPS)
 
     def kill(self) -> None:
         if self._process is not None:
@@ -94,7 +94,7 @@ def listens(path: str) -> bool:
     return False
 
 
-def _children(process: int, name: str) -> list[int]:
+def children(process: int, name: str) -> list[int]:
     """List the processes of a name that a process forked."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
     return [pid for pid in map(int, children) if _name(pid) == name]

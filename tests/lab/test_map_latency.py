@@ -10,11 +10,12 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
 
 import pytest
 
-from lab_helper import PROGRAMS, listens
+from lab_helper import MAPS, PROGRAMS, children, listens
 from multipathd import NODE, multipath_map
 from target import create_disk
 from waiting import wait_for
@@ -42,7 +43,7 @@ def programs(request: pytest.FixtureRequest) -> dict[str, str]:
     return {"ours": PROGRAMS["ours"], **({"c": theirs} if theirs else {})}
 
 
-@pytest.mark.parametrize(("paths", "others"), [(2, 0), (4, 0), (8, 0), (2, 100)])
+@pytest.mark.parametrize(("paths", "others"), [(2, 0), (4, 0), (8, 0), (2, 30)])
 def test_latency_on_a_map(
     programs: dict[str, str],
     output: Path,
@@ -54,6 +55,7 @@ def test_latency_on_a_map(
     rounds = request.config.getoption("--rounds")
     first = 1000 + 10 * paths + others
     disk = create_disk(f"measured-{paths}-{others}", hosts=paths, first=first)
+    lone = create_disk(f"lone-{paths}-{others}", hosts=1, first=first + 9)
     beside = [create_disk(f"beside-{number}", 1, first=2000 + number) for number in range(others)]
     disks = [one.hosts[0] for one in beside]
     found: dict[str, dict[str, list[float]]] = {name: {} for name in programs}
@@ -62,9 +64,10 @@ def test_latency_on_a_map(
         the_map.configure(defaults="reservation_key file")
         for turn in range(rounds):
             for name in sorted(programs, reverse=turn % 2 == 0):
-                for helper in _running(programs[name], f"/run/latency-{name}.sock", output):
-                    _measure(helper, found[name])
-    for one in (disk, *beside):
+                socket = f"/run/latency-{name}.sock"
+                for helper in _running(programs[name], socket, output):
+                    _measure(helper, socket, lone.hosts[0].disk, found[name])
+    for one in (disk, lone, *beside):
         one.remove()
 
     table = "\n".join(_rows(found))
@@ -74,66 +77,53 @@ def test_latency_on_a_map(
         print(f"\n{paths} paths, {others} other maps: milliseconds, medians\n{table}")
 
 
-def _running(program: str, socket: str, output: Path) -> Iterator[str]:
+def _running(program: str, socket: str, output: Path) -> Iterator[int]:
     """Run a helper for a turn: each turn has a new one, whose first command starts all."""
     with (output / "latency.log").open("ab") as log:
         helper = subprocess.Popen([program, "-k", socket, "-f", f"{socket}.pid"], stderr=log)
     wait_for(lambda: listens(socket), f"{program} to listen")
-    yield socket
+    yield helper.pid
     helper.terminate()
     helper.wait()
 
 
-def _measure(socket: str, found: dict[str, list[float]]) -> None:
+def _measure(helper: int, socket: str, lone: str, found: dict[str, list[float]]) -> None:
     def timed(name: str, do: Callable[[], int]) -> None:
         begin = time.perf_counter()
         ended = do()
         found.setdefault(name, []).append(1000 * (time.perf_counter() - begin))
         assert ended in (0, 0x18), (name, ended)
 
-    with Client(socket) as client, open(NODE, "r+b", buffering=0) as file:
+    with Client(socket) as client, FileIO(NODE, "r+") as file, FileIO(lone, "r+") as lone_file:
         node = file.fileno()
 
-        def read(action: int) -> int:
+        def read(action: int, node: int = node) -> int:
             return status(client.command(node, persistent_reserve_in(action)))
 
         def out(action: int, key: int, other: int, type_: int) -> int:
             command = persistent_reserve_out(action, type_)
             return status(client.command(node, command, parameter_list(key, other)))
 
+        read(0, lone_file.fileno())  # which tells of the disk's reset, maybe
         timed("first: REGISTER", lambda: out(REGISTER_AND_IGNORE, 0, KEY, 0))
         out(CLEAR, KEY, 0, 0)
         for _ in range(3):
-            _rest()
+            _rest(helper)
             timed("after rest: REGISTER", lambda: out(REGISTER_AND_IGNORE, 0, KEY, 0))
             out(CLEAR, KEY, 0, 0)
             for name, arguments in OUTS.items():
                 timed(name, lambda arguments=arguments: out(*arguments))  # type: ignore[misc]
                 for reading, action in READS.items():
                     timed(reading, lambda action=action: read(action))  # type: ignore[misc]
+                timed("READ KEYS of a disk", lambda: read(0, lone_file.fileno()))
 
 
-def _rest() -> None:
-    """End the processes of maps, as a minute without a command does."""
-    maps = {int(path.parent.name): path for path in Path("/proc").glob("[0-9]*/stat")}
-    for process, parent in [(one, _parent(path)) for one, path in maps.items()]:
-        if _is_for_maps(process) and _is_for_maps(parent):
+def _rest(helper: int) -> None:
+    """End the map's process, as some minutes without a command do."""
+    for forking in children(helper, MAPS):
+        for process in children(forking, MAPS):
             os.kill(process, signal.SIGKILL)
-            wait_for(lambda: not _is_for_maps(process), "a map's process to end")  # noqa: B023
-
-
-def _parent(stat: Path) -> int:
-    try:
-        return int(stat.read_text().rpartition(")")[2].split()[1])
-    except FileNotFoundError:
-        return 0
-
-
-def _is_for_maps(process: int) -> bool:
-    try:
-        return Path(f"/proc/{process}/comm").read_text() == "qemu-pr-maps\n"
-    except FileNotFoundError:
-        return False
+        wait_for(lambda: not children(forking, MAPS), "a map's process to end")  # noqa: B023
 
 
 def _rows(found: dict[str, dict[str, list[float]]]) -> Iterator[str]:

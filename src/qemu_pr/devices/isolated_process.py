@@ -7,7 +7,7 @@
             +-- descriptor, CDB, data --------------->  the disk's process
             <-- completion ---------------------------
 
-A disk's process keeps warm what it has loaded, and ends after a minute without a command. One that
+A disk's process keeps warm what it has loaded, and ends after some minutes without one. One that
 crashes, or hangs for too long, is replaced at the next command. The forking process looks whether
 those who have a disk open leave it.
 """
@@ -29,8 +29,9 @@ from qemu_pr.forked import fork
 from qemu_pr.protocol import CDB_SIZE, MAX_DATA_SIZE
 from qemu_pr.scsi.status import Completion
 
-REST = 60
-"""Seconds without a command after which a disk's process ends."""
+REST = 300
+"""Seconds without a command after which a disk's process ends. A new one's first command takes
+several times as long, and clusters look after their reservations once a minute."""
 
 LOOK = 1
 """Seconds between two looks at what is left to do."""
