@@ -67,6 +67,7 @@ help:
 test: $(BIN)/.installed
 	$(BIN)/python -m pytest -n auto --dist loadscope $(if $(ALL)$(TESTS),,-m 'not slow') $(TESTS)
 
+# Not part of make test: traced, the same tests take 2.8 times as much processor time on Python 3.11.
 # test_imports counts what is loaded, and coverage is loaded too.
 coverage: $(BIN)/.installed-coverage
 	@mkdir -p build/coverage
