@@ -39,6 +39,7 @@ PROGRAMS = {
     "sg_persist": "sg3-utils",
     "multipathd": "multipath-tools",
     "dmsetup": "dmsetup",
+    "mkfs.ext2": "e2fsprogs",
     "libvirtd": "libvirt-daemon",
     "virsh": "libvirt-clients",
 }
