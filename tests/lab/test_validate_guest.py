@@ -11,10 +11,13 @@ from guest_python import with_python
 from in_process import qemu_pr
 from lab_helper import Helper
 from manual import transcripts
+from migration import HAS_MIGRATE_PR
 from target import Host
 from transcript import assert_true
 from waiting import PATIENCE, wait_for
 
+# QEMU that migrates reservations denies to the guest what it could not migrate.
+DENIED = {"all-tg-pt", "spec-i-pt"} if HAS_MIGRATE_PR else set()
 ARCHIVE = Path(__file__).resolve().parents[2] / "build/qemu-pr.pyz"
 
 
@@ -46,7 +49,7 @@ def test_a_guest_certifies_the_whole_chain_as_the_manual_shows(
     certificate = json.loads(gzip.decompress(base64.b64decode(packed)))
     certificate["exit_status"] = statuses[0]
     keep(certificate, output / "certificate-guest.json")
-    assert_conforms(certificate, {"every-path"})
+    assert_conforms(certificate, {"every-path"} | DENIED)
     ports = [nexus["ports"] for nexus in certificate["nexuses"].values()]
     assert {port["initiator"] for [port] in ports} == {one.initiator, other.initiator}
     assert [manager["connected"] for manager in managers] == [True]
