@@ -11,7 +11,7 @@ from qemu_pr.devices.dm_status import has_active_path
 from qemu_pr.devices.sg_io import BY_HOST_STATUS, ScsiDisk
 from qemu_pr.devices.sg_io import FAILED as TERMINATED
 from qemu_pr.protocol import CDB_SIZE
-from qemu_pr.scsi.commands import InServiceAction, PersistentReserveIn
+from qemu_pr.scsi.commands import InServiceAction, PersistentReserveIn, PersistentReserveOut
 from qemu_pr.scsi.errors import MalformedError
 from qemu_pr.scsi.sense import Sense
 from qemu_pr.scsi.sense_keys import SenseKey
@@ -21,7 +21,7 @@ from qemu_pr.scsi.status import RESERVATION_CONFLICT, Completion
 TRANSPORT_FAILURES = {TERMINATED, *BY_HOST_STATUS.values()} - {RESERVATION_CONFLICT}
 
 _UNIT_ATTENTIONS_MAX = 8
-_READ_KEYS = PersistentReserveIn(InServiceAction.READ_KEYS, 8192).encode().ljust(CDB_SIZE, b"\0")
+_READ_KEYS = PersistentReserveIn(InServiceAction.READ_KEYS, 8192)
 
 _disk = ScsiDisk()
 
@@ -67,7 +67,7 @@ def answers(node: str) -> bool:
 
 
 def _look_at(node: str) -> Path:
-    answer = next((answer for _, answer in on_each([node], _READ_KEYS)), FAILED)
+    answer = next((answer for _, answer in on_each([node], encode(_READ_KEYS))), FAILED)
     return Path(node, _inode(node), Completion(answer.status, answer.sense))
 
 
@@ -76,6 +76,11 @@ def _inode(node: str) -> int:
         return os.stat(f"/sys/class/block/{os.path.basename(node)}").st_ino
     except OSError:  # it is being deleted
         return 0
+
+
+def encode(command: PersistentReserveIn | PersistentReserveOut) -> bytes:
+    """Give the 16 bytes of a command's CDB that paths take."""
+    return command.encode().ljust(CDB_SIZE, b"\0")
 
 
 def on_each(

@@ -29,7 +29,6 @@ from qemu_pr.devices.registration import (
     is_registered,
     register_paths,
 )
-from qemu_pr.protocol import CDB_SIZE
 from qemu_pr.scsi import sense
 from qemu_pr.scsi.commands import (
     PERSISTENT_RESERVE_IN,
@@ -181,12 +180,12 @@ class _Map:
         until_not: Completion | None = None,
     ) -> Completion:
         """Send a command to one path that carries it out; see `map_paths.on_one`."""
-        return map_paths.on_one(self.fd, _encode(command), data_out, until_not=until_not)
+        return map_paths.on_one(self.fd, map_paths.encode(command), data_out, until_not=until_not)
 
     def read(self, action: InServiceAction) -> bytes:
         """Give the data of a PERSISTENT RESERVE IN; none if it does not end with GOOD."""
         command = PersistentReserveIn(action, allocation_length=_ALLOCATION_LENGTH)
-        return map_paths.on_one(self.fd, _encode(command)).data
+        return map_paths.on_one(self.fd, map_paths.encode(command)).data
 
     @property
     def reservation(self) -> Reservation | None:
@@ -399,8 +398,4 @@ _CARRY_OUT: dict[int, Callable[[_Map, PersistentReserveOut, bytes], Completion]]
 def _on_each(
     paths: Iterable[str], command: PersistentReserveOut, data_out: bytes
 ) -> Iterable[tuple[str, Completion]]:
-    return map_paths.on_each(paths, _encode(command), data_out)
-
-
-def _encode(command: PersistentReserveIn | PersistentReserveOut) -> bytes:
-    return command.encode().ljust(CDB_SIZE, b"\0")
+    return map_paths.on_each(paths, map_paths.encode(command), data_out)

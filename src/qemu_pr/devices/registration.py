@@ -8,7 +8,6 @@ let in again. So multipathd must forget the key of a map of which no path is reg
 from collections.abc import Iterable
 
 from qemu_pr.devices import map_paths, multipathd
-from qemu_pr.protocol import CDB_SIZE
 from qemu_pr.scsi.commands import (
     InServiceAction,
     OutServiceAction,
@@ -59,7 +58,7 @@ def register_paths(device: int, paths: Iterable[str]) -> None:
         return
     command = PersistentReserveOut(OutServiceAction.REGISTER_AND_IGNORE_EXISTING_KEY, BASIC_SIZE)
     parameters = ParameterList(0, key, aptpl=is_aptpl_active(others)).encode()
-    for _ in map_paths.on_each(paths, command.encode().ljust(CDB_SIZE, b"\0"), parameters):
+    for _ in map_paths.on_each(paths, map_paths.encode(command), parameters):
         pass
 
 
@@ -75,14 +74,13 @@ def is_registered(nodes: Iterable[str], key: int) -> bool:
     nodes = list(nodes)
     command = PersistentReserveOut(OutServiceAction.REGISTER, BASIC_SIZE)
     parameters = ParameterList(key, key, aptpl=is_aptpl_active(nodes)).encode()
-    answers = list(map_paths.on_each(nodes, command.encode().ljust(CDB_SIZE, b"\0"), parameters))
+    answers = list(map_paths.on_each(nodes, map_paths.encode(command), parameters))
     return not answers or any(answer != RESERVATION_CONFLICT for _, answer in answers)
 
 
 def is_aptpl_active(nodes: Iterable[str]) -> bool:
     """Tell whether registrations persist through power loss, as a path of a disk tells it."""
-    command = _REPORT_CAPABILITIES.encode().ljust(CDB_SIZE, b"\0")
-    for _, answer in map_paths.on_each(nodes, command):
+    for _, answer in map_paths.on_each(nodes, map_paths.encode(_REPORT_CAPABILITIES)):
         if answer.status == GOOD.status:
             try:
                 return ReportCapabilities.decode(answer.data).ptpl_a
