@@ -201,22 +201,19 @@ def prepare() -> None:
 
 
 @contextmanager
-def multipath_map(
-    paths: list[Host], log: Path, beside: Sequence[Host] = (), elsewhere: Sequence[Host] = ()
-) -> Iterator[Map]:
-    """Run multipathd, and have it join paths for the length of a `with`.
+def multipath_map(paths: list[Host], log: Path, elsewhere: Sequence[Host] = ()) -> Iterator[Map]:
+    """Run multipathd as the manual says, and have it join paths for the length of a `with`.
 
     Args:
         paths: The hosts of one disk that are to be paths; other disks are left alone.
         log: Where multipathd's messages go.
-        beside: Disks to make maps of, too, one each.
         elsewhere: Hosts of the same disk that are to be paths of a map of another host.
     """
-    found = Map(paths, log, beside, elsewhere)
-    found.write_configuration()
+    found = Map(paths, log, elsewhere=elsewhere)
+    found.write_configuration(defaults="reservation_key file")
     prepare()
-    _run("udevadm", "trigger", "--settle", *(path.disk for path in (*paths, *beside, *elsewhere)))
-    maps = 1 + len(beside) + bool(elsewhere)
+    _run("udevadm", "trigger", "--settle", *(path.disk for path in (*paths, *elsewhere)))
+    maps = 1 + bool(elsewhere)
     found.start_daemon()
     try:
         wait_for(Path(NODE).exists, NODE)

@@ -55,7 +55,6 @@ def podman() -> Iterator[Podman]:
 def shared_map(output: Path) -> Iterator[Map]:
     paths = create_disk("image", hosts=2, first=111).hosts
     with multipath_map(paths, output / "multipathd-image.log") as found:
-        found.configure(defaults="reservation_key file")
         yield found
 
 

@@ -43,38 +43,34 @@ def programs(request: pytest.FixtureRequest) -> dict[str, str]:
     return {"ours": PROGRAMS["ours"], **({"c": theirs} if theirs else {})}
 
 
-@pytest.mark.parametrize(("paths", "others"), [(2, 0), (4, 0), (8, 0)])
+@pytest.mark.parametrize("paths", [2, 4, 8])
 def test_latency_on_a_map(
     programs: dict[str, str],
     output: Path,
     paths: int,
-    others: int,
     request: pytest.FixtureRequest,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rounds = request.config.getoption("--rounds")
-    first = 1000 + 10 * paths + others
-    disk = create_disk(f"measured-{paths}-{others}", hosts=paths, first=first)
-    lone = create_disk(f"lone-{paths}-{others}", hosts=1, first=first + 9)
-    beside = [create_disk(f"beside-{number}", 1, first=2000 + number) for number in range(others)]
-    disks = [one.hosts[0] for one in beside]
+    first = 1000 + 10 * paths
+    disk = create_disk(f"measured-{paths}", hosts=paths, first=first)
+    lone = create_disk(f"lone-{paths}", hosts=1, first=first + 9)
     found: dict[str, dict[str, list[float]]] = {name: {} for name in programs}
 
-    with multipath_map(disk.hosts, output / "multipathd-latency.log", beside=disks) as the_map:
-        the_map.configure(defaults="reservation_key file")
+    with multipath_map(disk.hosts, output / "multipathd-latency.log"):
         for turn in range(rounds):
             for name in sorted(programs, reverse=turn % 2 == 0):
                 socket = f"/run/latency-{name}.sock"
                 for helper in _running(programs[name], socket, output):
                     _measure(helper, socket, lone.hosts[0].disk, found[name])
-    for one in (disk, lone, *beside):
+    for one in (disk, lone):
         one.remove()
 
     table = "\n".join(_rows(found))
     with (output / "map-latency.txt").open("a") as file:
-        file.write(f"{paths} paths, {others} other maps: milliseconds, medians\n{table}\n\n")
+        file.write(f"{paths} paths: milliseconds, medians\n{table}\n\n")
     with capsys.disabled():
-        print(f"\n{paths} paths, {others} other maps: milliseconds, medians\n{table}")
+        print(f"\n{paths} paths: milliseconds, medians\n{table}")
 
 
 def _running(program: str, socket: str, output: Path) -> Iterator[int]:

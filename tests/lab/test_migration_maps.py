@@ -25,7 +25,6 @@ def disk_hosts() -> list[Host]:
 def source(disk_hosts: list[Host], output: Path) -> Iterator[Map]:
     log = output / "multipathd-migration.log"
     with multipath_map(disk_hosts[:2], log, elsewhere=disk_hosts[2:4]) as found:
-        found.configure(defaults="reservation_key file")
         yield found
 
 

@@ -24,6 +24,7 @@ from transcript import assert_true, first_line, shell
 from waiting import wait_for
 from wire import (
     Client,
+    out,
     parameter_list,
     persistent_reserve_in,
     persistent_reserve_out,
@@ -56,7 +57,6 @@ def other_host(disk_hosts: list[Host]) -> Host:
 @pytest.fixture(scope="module")
 def shared_map(disk_hosts: list[Host], output: Path) -> Iterator[Map]:
     with multipath_map(disk_hosts[:2], output / "multipathd.log") as found:
-        found.configure(defaults="reservation_key file")
         yield found
 
 
@@ -86,15 +86,6 @@ def map_beside(the_map: Map) -> Iterator[str]:
     the_map.configure(defaults="reservation_key file")
     wait_for(lambda: not node.exists(), f"{node} to go")
     disk.remove()
-
-
-def out(client: Client, node: str, action: int, key: int, other: int = 0, type_: int = 0) -> int:
-    """Send PERSISTENT RESERVE OUT, again after a unit attention, and give its status."""
-    command = persistent_reserve_out(action, type_)
-    reply = client.command(node, command, parameter_list(key, other))
-    while status(reply) == CHECK_CONDITION and reply[10] == 6:
-        reply = client.command(node, command, parameter_list(key, other))
-    return status(reply)
 
 
 def keys(client: Client, host: Host) -> list[int]:

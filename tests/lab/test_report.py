@@ -23,7 +23,6 @@ WRITE_EXCLUSIVE = 1
 def the_map(output: Path) -> Iterator[Map]:
     paths = create_disk("report", hosts=2, first=91).hosts
     with multipath_map(paths, output / "multipathd-report.log") as found:
-        found.configure(defaults="reservation_key file")
         yield found
 
 

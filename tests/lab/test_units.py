@@ -82,7 +82,6 @@ def systemd() -> Iterator[None]:
 def shared_map(output: Path) -> Iterator[Map]:
     paths = create_disk("units", hosts=2, first=61).hosts
     with multipath_map(paths, output / "multipathd-units.log") as found:
-        found.configure(defaults="reservation_key file")
         yield found
 
 

@@ -33,7 +33,6 @@ def disk_hosts() -> list[Host]:
 @pytest.fixture(scope="module")
 def the_map(disk_hosts: list[Host], output: Path) -> Iterator[Map]:
     with multipath_map(disk_hosts[:2], output / "multipathd-validate.log") as found:
-        found.configure(defaults="reservation_key file")
         yield found
 
 
