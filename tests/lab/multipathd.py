@@ -54,7 +54,7 @@ class Map:
             self.daemons.append(subprocess.Popen(command, stdout=file, stderr=file))
 
     def restart_daemon(self) -> None:
-        _run("multipathd", "shutdown")
+        _done("multipathd", "shutdown")  # it may end before it has answered
         self.daemons.pop().wait(PATIENCE)
         self.start_daemon()
         self.wait_for_states(*["active" for _ in self.paths])
@@ -171,8 +171,8 @@ class Map:
     def path_deleted(self, number: int) -> Iterator[None]:
         """Delete a path until the end of a `with`, and have the kernel find it again.
 
-        While somebody has the old one open, the kernel finds it under another name; multipath.conf
-        allows this one only.
+        multipath.conf allows its old name only, which the kernel gives to nothing else while
+        somebody has the deleted one open.
         """
         disk = self.paths[number].disk
         device = Path("/sys/block", Path(disk).name, "device").resolve()
@@ -184,7 +184,7 @@ class Map:
             lambda: not _who_has_deleted(disk),
             lambda: f"the deleted {disk} to be closed: {_who_has_deleted(disk)}",
         )
-        Path("/sys/class/scsi_host", host, "scan").write_text("- - -\n")
+        wait_for(lambda: _finds_again(host, disk), f"{host} to find {disk} again")
         self.wait_for_states(*self._states_with(number, "active"))
 
     def _states_with(self, number: int, state: str) -> list[str]:
@@ -228,6 +228,22 @@ def multipath_map(paths: list[Host], log: Path, elsewhere: Sequence[Host] = ()) 
             subprocess.run(["dmsetup", "remove_all", "--force"])
         else:
             subprocess.Popen(["dmsetup", "remove", "--force", ALIAS])
+
+
+def _finds_again(host: str, disk: str) -> bool:
+    """Have a SCSI host look for its disk, and delete what has another name.
+
+    The kernel lets go of a name only a moment after the last one has closed the device.
+    """
+    directory = Path("/sys/class/scsi_host", host)
+    (directory / "scan").write_text("- - -\n")
+    found = wait_for(
+        lambda: next(directory.glob("device/target*/*:*/block/*"), None), f"{host} to have a disk"
+    )
+    if found.name == Path(disk).name:
+        return True
+    (found / "device/delete").write_text("1")
+    return False
 
 
 def _who_has_deleted(node: str) -> list[str]:
