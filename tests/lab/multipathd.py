@@ -201,19 +201,27 @@ def prepare() -> None:
 
 
 @contextmanager
-def multipath_map(paths: list[Host], log: Path, elsewhere: Sequence[Host] = ()) -> Iterator[Map]:
+def multipath_map(
+    paths: list[Host],
+    log: Path,
+    *,
+    beside: Sequence[Host] = (),
+    elsewhere: Sequence[Host] = (),
+) -> Iterator[Map]:
     """Run multipathd as the manual says, and have it join paths for the length of a `with`.
 
     Args:
         paths: The hosts of one disk that are to be paths; other disks are left alone.
         log: Where multipathd's messages go.
+        beside: Disks that are to be maps of their own.
         elsewhere: Hosts of the same disk that are to be paths of a map of another host.
     """
-    found = Map(paths, log, elsewhere=elsewhere)
+    found = Map(paths, log, beside, elsewhere)
     found.write_configuration(defaults="reservation_key file")
     prepare()
-    _run("udevadm", "trigger", "--settle", *(path.disk for path in (*paths, *elsewhere)))
-    maps = 1 + bool(elsewhere)
+    disks = (*paths, *beside, *elsewhere)
+    _run("udevadm", "trigger", "--settle", *(one.disk for one in disks))
+    maps = 1 + len(beside) + bool(elsewhere)
     found.start_daemon()
     try:
         wait_for(Path(NODE).exists, NODE)

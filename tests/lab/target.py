@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +74,24 @@ def create_disk(name: str, hosts: int, first: int = 1) -> SharedDisk:
             for number in range(hosts)
         ],
     )
+
+
+@contextmanager
+def other_disks(count: int) -> Iterator[list[Host]]:
+    """Have disks of another driver for the length of a `with`: many of LIO's take minutes."""
+    if not count:
+        yield []
+        return
+    before = _disks()
+    subprocess.run(["modprobe", "scsi_debug", f"max_luns={count}", "dev_size_mb=8"], check=True)
+    wait_for(lambda: len(_disks() - before) == count, f"{count} disks")
+    yield [Host("", str(node), "") for node in sorted(_disks() - before)]
+    remove = ["modprobe", "-r", "scsi_debug"]
+    wait_for(lambda: subprocess.run(remove).returncode == 0, "other disks to be closed")
+
+
+def _disks() -> set[Path]:
+    return set(Path("/dev").glob("sd*"))
 
 
 def _backstore(name: str) -> Path:

@@ -17,7 +17,7 @@ import pytest
 
 from lab_helper import MAPS, PROGRAMS, children, listens
 from multipathd import NODE, multipath_map
-from target import create_disk
+from target import create_disk, other_disks
 from waiting import wait_for
 from wire import Client, parameter_list, persistent_reserve_in, persistent_reserve_out, status
 
@@ -43,21 +43,23 @@ def programs(request: pytest.FixtureRequest) -> dict[str, str]:
     return {"ours": PROGRAMS["ours"], **({"c": theirs} if theirs else {})}
 
 
-@pytest.mark.parametrize("paths", [2, 4, 8])
+@pytest.mark.parametrize(("paths", "others"), [(2, 0), (4, 0), (8, 0), (2, 100)])
 def test_latency_on_a_map(
     programs: dict[str, str],
     output: Path,
     paths: int,
+    others: int,
     request: pytest.FixtureRequest,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     rounds = request.config.getoption("--rounds")
-    first = 1000 + 10 * paths
+    first = 1000 + 10 * paths + others
     disk = create_disk(f"measured-{paths}", hosts=paths, first=first)
     lone = create_disk(f"lone-{paths}", hosts=1, first=first + 9)
     found: dict[str, dict[str, list[float]]] = {name: {} for name in programs}
 
-    with multipath_map(disk.hosts, output / "multipathd-latency.log"):
+    log = output / "multipathd-latency.log"
+    with other_disks(others) as beside, multipath_map(disk.hosts, log, beside=beside):
         for turn in range(rounds):
             for name in sorted(programs, reverse=turn % 2 == 0):
                 socket = f"/run/latency-{name}.sock"
@@ -66,11 +68,12 @@ def test_latency_on_a_map(
     for one in (disk, lone):
         one.remove()
 
-    table = "\n".join(_rows(found))
+    title = f"{paths} paths, {others} other maps: milliseconds, medians"
+    table = "\n".join((title, *_rows(found)))
     with (output / "map-latency.txt").open("a") as file:
-        file.write(f"{paths} paths: milliseconds, medians\n{table}\n\n")
+        file.write(f"{table}\n\n")
     with capsys.disabled():
-        print(f"\n{paths} paths: milliseconds, medians\n{table}")
+        print(f"\n{table}")
 
 
 def _running(program: str, socket: str, output: Path) -> Iterator[int]:
