@@ -198,7 +198,7 @@ def _started(
                 yield Guest(serial, Path(scratch, "monitor"), boots=boots)
         finally:
             qemu.kill()
-            qemu.wait()
+            qemu.wait(PATIENCE)  # one whose emulated processor hangs never ends
 
 
 BootGuest = Callable[[str], AbstractContextManager[Guest]]
