@@ -20,7 +20,7 @@ _LIKELY = {
 
 
 @dataclass(frozen=True)
-class Disk:
+class ExaminedDisk:
     """A disk.
 
     Attributes:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from qemu_pr.devices import Device
 from qemu_pr.devices.sg_io import ScsiDisk
 from qemu_pr.doctor.check import Result, failure, ok, unknown, warning
-from qemu_pr.doctor.disk import Disk
+from qemu_pr.doctor.disk import ExaminedDisk
 from qemu_pr.doctor.helper import may_send
 from qemu_pr.doctor.host import Host
 from qemu_pr.doctor.multipath import library_is_missing
@@ -33,7 +33,7 @@ def scsi(host: Host) -> Iterator[Result]:
             yield ok(disk.path, _kind(disk))
 
 
-def _kind(disk: Disk) -> str:
+def _kind(disk: ExaminedDisk) -> str:
     if disk.is_regular:
         return "a regular file, for a helper with --simulate"
     return "a multipath map" if disk.is_map else "a SCSI disk"
@@ -71,14 +71,14 @@ def reservations(host: Host) -> Iterator[Result]:
             yield _ask(disk, socket.file if socket else None)
 
 
-def _serves(helper: Process, disk: Disk) -> bool:
+def _serves(helper: Process, disk: ExaminedDisk) -> bool:
     if disk.is_regular:
         return "--simulate" in helper.arguments
     # Without the library it refuses commands on maps: one fault is told once.
     return may_send(helper) and not (disk.is_map and library_is_missing())
 
 
-def _ask(disk: Disk, socket: str | None) -> Result:
+def _ask(disk: ExaminedDisk, socket: str | None) -> Result:
     fd = disk.open()
     try:
         if socket is None:
@@ -91,7 +91,7 @@ def _ask(disk: Disk, socket: str | None) -> Result:
         os.close(fd)
 
 
-def _answer(disk: Disk, device: Device, fd: int, way: str) -> Result:
+def _answer(disk: ExaminedDisk, device: Device, fd: int, way: str) -> Result:
     try:
         told = query(device, fd)
     except MalformedError as error:

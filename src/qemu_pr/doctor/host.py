@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from qemu_pr.doctor.contact import Contact, contact
-from qemu_pr.doctor.disk import Disk
+from qemu_pr.doctor.disk import ExaminedDisk
 from qemu_pr.host.asking import ask_each
 from qemu_pr.host.block_devices import OF_THIS_HOST, BlockDevices, device_number
 from qemu_pr.host.paths import THIS_ROOT, plain, under
@@ -232,9 +232,9 @@ class Host:
         )
 
     @cached_property
-    def disks(self) -> list[Disk]:
+    def disks(self) -> list[ExaminedDisk]:
         """The disks that were named."""
-        return [Disk(path, self.block_devices) for path in self.named]
+        return [ExaminedDisk(path, self.block_devices) for path in self.named]
 
     @cached_property
     def maps(self) -> list[Map]:

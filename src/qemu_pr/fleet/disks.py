@@ -14,7 +14,7 @@ from qemu_pr.scsi.errors import MalformedError
 _ADDRESS = re.compile(r"(\d+):\d+:\d+:\d+")  # host, channel, target, logical unit
 
 
-class Disk(NamedTuple):
+class HostDisk(NamedTuple):
     """A whole SCSI disk, or a multipath map.
 
     Attributes:
@@ -30,7 +30,7 @@ class Disk(NamedTuple):
     paths: list[model.Path]
 
 
-def disks(sys: Path) -> Iterator[Disk]:
+def disks(sys: Path) -> Iterator[HostDisk]:
     """List them: a disk that is a path of a map is told with the map.
 
     Args:
@@ -46,11 +46,11 @@ def disks(sys: Path) -> Iterator[Disk]:
             told = [_path(sys / "block" / name, ports) for name in names]
             identity = next((one for one, _ in told if one), None) or _named_by(wwid)
             device = f"/dev/mapper/{text(block / 'dm/name')}"
-            yield Disk(device, identity, wwid, [path for _, path in told])
+            yield HostDisk(device, identity, wwid, [path for _, path in told])
     for block in sorted(sys.glob("block/sd*"), key=lambda one: _by_name(one.name)):
         if block.name not in in_maps:
             identity, path = _path(block, ports)
-            yield Disk(f"/dev/{block.name}", identity, None, [path])
+            yield HostDisk(f"/dev/{block.name}", identity, None, [path])
 
 
 def _by_number(block: Path) -> int:

@@ -20,7 +20,7 @@ from qemu_pr.doctor.checks import examine
 from qemu_pr.doctor.helper import may_send
 from qemu_pr.doctor.host import Host
 from qemu_pr.fleet import model
-from qemu_pr.fleet.disks import Disk, disks
+from qemu_pr.fleet.disks import HostDisk, disks
 from qemu_pr.fleet.helper_version import version_of
 from qemu_pr.host import initiators
 from qemu_pr.host.asking import LIMIT, ask_each
@@ -160,7 +160,7 @@ def _initiators(host: Host, not_seen: list[model.NotSeen]) -> set[str]:
     return found | ({configured} if configured else set())
 
 
-def _wanted(host: Host, named: Sequence[str]) -> Iterator[Disk]:
+def _wanted(host: Host, named: Sequence[str]) -> Iterator[HostDisk]:
     """List the disks that were named, or all.
 
     Raises:
@@ -175,19 +175,19 @@ def _wanted(host: Host, named: Sequence[str]) -> Iterator[Disk]:
         file = host.file(name)
         os.stat(file)
         disk = by_node.get(os.path.realpath(file))
-        yield disk or Disk(name, None, None, [])
+        yield disk or HostDisk(name, None, None, [])
 
 
-def _by_node(host: Host, known: Sequence[Disk]) -> dict[str, Disk]:
+def _by_node(host: Host, known: Sequence[HostDisk]) -> dict[str, HostDisk]:
     """Find disks by what their names lead to: a path of a map leads to the map."""
-    found: dict[str, Disk] = {}
+    found: dict[str, HostDisk] = {}
     for disk in known:
         for name in (disk.device, *(path["device"] for path in disk.paths)):
             found[os.path.realpath(host.file(name))] = disk
     return found
 
 
-def _question(host: Host, disk: Disk, named: str | None) -> Question | None:
+def _question(host: Host, disk: HostDisk, named: str | None) -> Question | None:
     """Choose who asks; None if nobody may."""
     file = host.file(disk.device)
     try:
@@ -243,7 +243,7 @@ def _keys(host: Host, not_seen: list[model.NotSeen]) -> _Keys:
     return _Keys(configured, host.multipathd, remembered)
 
 
-def _disk(disk: Disk, keys: _Keys, answer: Answer | None) -> model.Disk:
+def _disk(disk: HostDisk, keys: _Keys, answer: Answer | None) -> model.Disk:
     return model.Disk(
         identity=disk.identity,
         device=disk.device,
@@ -255,7 +255,7 @@ def _disk(disk: Disk, keys: _Keys, answer: Answer | None) -> model.Disk:
     )
 
 
-def _guests(host: Host, known: Sequence[Disk]) -> Iterator[model.Guest]:
+def _guests(host: Host, known: Sequence[HostDisk]) -> Iterator[model.Guest]:
     by_node = _by_node(host, known)
     for guest in host.guests:
         found = (by_node.get(host.node_of_guest(path)) for path in guest.disks)

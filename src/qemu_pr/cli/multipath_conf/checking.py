@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from qemu_pr.cli.multipath_conf.disks import Disk, resolve
+from qemu_pr.cli.multipath_conf.disks import NamedDisk, resolve
 from qemu_pr.cli.progress import progress
 from qemu_pr.cli.status.examine import examine
 from qemu_pr.cli.status.text import printable
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         return UNREADABLE
     maps = host.maps() if is_this_host else []
     nodes = {one.wwid: f"/dev/mapper/{one.name}" for one in maps}
-    disks = named or [Disk(node, wwid, host.file(node)) for wwid, node in nodes.items()]
+    disks = named or [NamedDisk(node, wwid, host.file(node)) for wwid, node in nodes.items()]
     registered, failures = _ask(disks, args.socket and host.file(args.socket))
     with progress("asking multipathd"):
         running = running_configuration() if is_this_host and runs_here else None
@@ -119,14 +119,16 @@ def _explain(error: MultipathConfError | OSError) -> str:
     return text + "; if it is a DISK, put it in front of --check"
 
 
-def _ask(disks: list[Disk], socket: str | None) -> tuple[dict[str, list[int]], dict[Disk, str]]:
+def _ask(
+    disks: list[NamedDisk], socket: str | None
+) -> tuple[dict[str, list[int]], dict[NamedDisk, str]]:
     """Ask disks for their registered keys.
 
     Returns:
         The keys by WWID, and why a disk did not tell them.
     """
     registered: dict[str, list[int]] = {}
-    failures: dict[Disk, str] = {}
+    failures: dict[NamedDisk, str] = {}
     for disk in disks:
         if disk.path is None:
             continue
@@ -152,7 +154,7 @@ def _complain(text: str) -> None:
 
 def _describe(
     configuration: Configuration,
-    disks: list[Disk],
+    disks: list[NamedDisk],
     registered: dict[str, list[int]],
     findings: list[Finding],
     multipathd: bool,

@@ -9,7 +9,7 @@ from qemu_pr.multipath_conf import typed_wwids
 from qemu_pr.multipath_conf.errors import MultipathConfError
 
 
-class Disk(NamedTuple):
+class NamedDisk(NamedTuple):
     """A disk.
 
     Attributes:
@@ -23,7 +23,7 @@ class Disk(NamedTuple):
     path: str | None
 
 
-def resolve(name: str, host: Devices) -> Disk:
+def resolve(name: str, host: Devices) -> NamedDisk:
     """Find out which disk an operator means.
 
     Args:
@@ -35,16 +35,16 @@ def resolve(name: str, host: Devices) -> Disk:
     """
     wwid, equals, path = name.partition("=")
     if equals and "/" not in wwid:
-        return Disk(name, _typed(wwid), host.file(path))
+        return NamedDisk(name, _typed(wwid), host.file(path))
     if "/" in name:
-        return Disk(name, _wwid(name, host), host.file(name))
+        return NamedDisk(name, _wwid(name, host), host.file(name))
     for directory in ("/dev/mapper", "/dev"):
         device = f"{directory}/{name}"
         if Path(host.file(device)).is_block_device():
-            return Disk(name, _wwid(device, host), host.file(device))
+            return NamedDisk(name, _wwid(device, host), host.file(device))
     wwid = _typed(name)
     found = (host.file(f"/dev/mapper/{one.name}") for one in host.maps() if one.wwid == wwid)
-    return Disk(name, wwid, next(found, None))
+    return NamedDisk(name, wwid, next(found, None))
 
 
 def _wwid(device: str, host: Devices) -> str:

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-from qemu_pr.cli.multipath_conf.disks import Disk, resolve
+from qemu_pr.cli.multipath_conf.disks import NamedDisk, resolve
 from qemu_pr.cli.parser import USAGE_ERROR
 from qemu_pr.cli.status.text import printable
 from qemu_pr.host.wwids import Devices
@@ -55,9 +55,9 @@ def _key(args: argparse.Namespace) -> ReservationKey:
     return ReservationKey(key.key, key.aptpl or args.aptpl)
 
 
-def _disks(args: argparse.Namespace) -> list[Disk]:
+def _disks(args: argparse.Namespace) -> list[NamedDisk]:
     """Give one disk for each map, however many of its paths were named."""
-    by_wwid: dict[str, Disk] = {}
+    by_wwid: dict[str, NamedDisk] = {}
     for name in args.disks:
         disk = resolve(name, Devices.below(args.root))
         by_wwid.setdefault(disk.wwid, disk)
@@ -72,7 +72,7 @@ def _disks(args: argparse.Namespace) -> list[Disk]:
     return list(by_wwid.values())
 
 
-def _section(args: argparse.Namespace, key: ReservationKey, disks: list[Disk]) -> Section:
+def _section(args: argparse.Namespace, key: ReservationKey, disks: list[NamedDisk]) -> Section:
     reservation_key = Attribute("reservation_key", str(key))
     if args.defaults:
         return Section("defaults", (reservation_key,))
@@ -87,7 +87,7 @@ def _section(args: argparse.Namespace, key: ReservationKey, disks: list[Disk]) -
 
 
 def _describe(
-    args: argparse.Namespace, section: Section, key: ReservationKey, disks: list[Disk]
+    args: argparse.Namespace, section: Section, key: ReservationKey, disks: list[NamedDisk]
 ) -> dict[str, Any]:
     return {
         "section": section.name,
