@@ -96,6 +96,13 @@ def test_migrate_pr_is_read_in_all_its_spellings(word: str, expected: bool) -> N
         ([], "disks: no scsi-block or scsi-generic device"),
         ([HELPER, NODE, DEVICE], "there is no SCSI bus for the disk"),
         ([CONTROLLER, NODE, DEVICE], "file.pr-manager=helper0: there is no manager"),
+        *(
+            (
+                [CONTROLLER, HELPER, NODE.replace("=helper0", f"={unknown}"), DEVICE],
+                f"={unknown}': {unknown} stands for the id of a manager; write the id out",
+            )
+            for unknown in ("$ID", "{{id}}", "h}elp`r0")
+        ),
         ([CONTROLLER, HELPER, DEVICE], "no disk names the manager"),
         ([CONTROLLER, HELPER, NODE], "no -device has the disk"),
         (

@@ -129,10 +129,15 @@ def _reserved(command: Command) -> Iterator[tuple[Setting, OpenedDisk, Setting]]
         references = command.references_of(device)
         for disk in command.disks:
             if disk.reference in references:
-                helper = command.managers[disk.reference.manager]
+                reference = disk.reference
+                helper = command.managers.get(reference.manager)
+                if helper is None:  # a placeholder; any other name is a fault, and told before
+                    what = f"{reference.manager} stands for the id of a manager"
+                    where = str(reference.setting.argument)
+                    raise CommandLineError(where, what, "write the id out")
                 if not disk.path:
                     raise CommandLineError(str(disk.setting.argument), f"{disk.key} is missing")
-                for setting in (device, disk.reference.setting, disk.setting, helper):
+                for setting in (device, reference.setting, disk.setting, helper):
                     _check_literal(setting)
                 yield device, disk, helper
 
