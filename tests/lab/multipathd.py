@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Self
 
 from target import Host
-from waiting import PATIENCE, wait_for
+from waiting import wait_for
 
 ALIAS = "mpatha"
 ANOTHER_HOST_S = "mpathb"
 NODE = f"/dev/mapper/{ALIAS}"
 CONFIGURATION = Path("/etc/multipath.conf")
+
+_END = 60.0
+"""Seconds that multipathd has to end; a thread of 0.15.1 sometimes spins for ever then."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,12 @@ class Map:
 
     def restart_daemon(self) -> None:
         _done("multipathd", "shutdown")  # it may end before it has answered
-        self.daemons.pop().wait(PATIENCE)
+        daemon = self.daemons.pop()
+        try:
+            daemon.wait(_END)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
         self.start_daemon()
         self.wait_for_states(*["active" for _ in self.paths])
 
