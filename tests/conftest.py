@@ -35,9 +35,10 @@ hypothesis.settings.load_profile("untimed")
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Run two tests on each processor: they wait for half of their time."""
-    return 2 * len(os.sched_getaffinity(0))
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run two tests on each processor: they wait for half of their time, but for the slow ones."""
+    processors = len(os.sched_getaffinity(0))
+    return processors * 2 if _leaves_slow_ones_out(config) else processors
 
 
 @pytest.hookimpl(wrapper=True)
@@ -54,10 +55,14 @@ def pytest_runtest_makereport(
 def pytest_deselected(items: list[pytest.Item]) -> None:
     """Count slow tests that `make test` leaves out."""
     config = items[0].config
-    if config.option.markexpr == "not slow":
+    if _leaves_slow_ones_out(config):
         config.stash[LEFT_OUT] = len(items)
         if hasattr(config, "workeroutput"):  # a process of pytest-xdist, each of which collects all
             config.workeroutput["left out"] = len(items)
+
+
+def _leaves_slow_ones_out(config: pytest.Config) -> bool:
+    return bool(config.option.markexpr == "not slow")
 
 
 @pytest.hookimpl(optionalhook=True)
