@@ -246,7 +246,10 @@ def test_with_a_path_down_a_map_does_what_it_did(
         assert THEIRS not in keys(client, other_host)
         assert write(node)
 
-    wait_for(lambda: keys(client, other_host) == [OURS, OURS], "both paths to be registered")
+    wait_for(
+        lambda: keys(client, other_host) == [OURS, OURS],
+        lambda: f"both paths to be registered: {keys(client, other_host)}",
+    )
     assert write(node)
     assert not write(other_host.disk)
     assert out(client, node, RELEASE, OURS, type_=REGISTRANTS_ONLY) == GOOD
