@@ -21,7 +21,6 @@ from qemu_pr.scsi.status import RESERVATION_CONFLICT, Completion
 TRANSPORT_FAILURES = {TERMINATED, *BY_HOST_STATUS.values()} - {RESERVATION_CONFLICT}
 
 _UNIT_ATTENTIONS_MAX = 8
-_READ_KEYS = PersistentReserveIn(InServiceAction.READ_KEYS, 8192)
 
 _disk = ScsiDisk()
 
@@ -67,7 +66,7 @@ def answers(node: str) -> bool:
 
 
 def _look_at(node: str) -> Path:
-    answer = next((answer for _, answer in on_each([node], encode(_READ_KEYS))), FAILED)
+    answer = next((answer for _, answer in on_each([node], _READ_KEYS)), FAILED)
     return Path(node, _inode(node), Completion(answer.status, answer.sense))
 
 
@@ -81,6 +80,9 @@ def _inode(node: str) -> int:
 def encode(command: PersistentReserveIn | PersistentReserveOut) -> bytes:
     """Give the 16 bytes of a command's CDB that paths take."""
     return command.encode().ljust(CDB_SIZE, b"\0")
+
+
+_READ_KEYS = encode(PersistentReserveIn(InServiceAction.READ_KEYS, 8192))
 
 
 def on_each(

@@ -19,7 +19,7 @@ from qemu_pr.scsi.parameter_data import ReportCapabilities
 from qemu_pr.scsi.parameter_lists import BASIC_SIZE, ParameterList
 from qemu_pr.scsi.status import GOOD, RESERVATION_CONFLICT
 
-_REPORT_CAPABILITIES = PersistentReserveIn(InServiceAction.REPORT_CAPABILITIES, 8)
+_REPORT_CAPABILITIES = map_paths.encode(PersistentReserveIn(InServiceAction.REPORT_CAPABILITIES, 8))
 
 
 def forget_if_preempted(device: int) -> str:
@@ -80,7 +80,7 @@ def is_registered(nodes: Iterable[str], key: int) -> bool:
 
 def is_aptpl_active(nodes: Iterable[str]) -> bool:
     """Tell whether registrations persist through power loss, as a path of a disk tells it."""
-    for _, answer in map_paths.on_each(nodes, map_paths.encode(_REPORT_CAPABILITIES)):
+    for _, answer in map_paths.on_each(nodes, _REPORT_CAPABILITIES):
         if answer.status == GOOD.status:
             try:
                 return ReportCapabilities.decode(answer.data).ptpl_a
