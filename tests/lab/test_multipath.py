@@ -96,6 +96,13 @@ def keys(client: Client, host: Host) -> list[int]:
     return sorted(registered_keys(reply))
 
 
+def wait_for_keys(client: Client, host: Host, expected: list[int]) -> None:
+    """Wait until a host sees these keys and no others."""
+    wait_for(
+        lambda: keys(client, host) == expected, lambda: f"keys {expected}: {keys(client, host)}"
+    )
+
+
 def is_reserved(client: Client, host: Host) -> bool:
     reply = client.command(host.disk, persistent_reserve_in(READ_RESERVATION))
     while status(reply) == CHECK_CONDITION:
@@ -246,10 +253,7 @@ def test_with_a_path_down_a_map_does_what_it_did(
         assert THEIRS not in keys(client, other_host)
         assert write(node)
 
-    wait_for(
-        lambda: keys(client, other_host) == [OURS, OURS],
-        lambda: f"both paths to be registered: {keys(client, other_host)}",
-    )
+    wait_for_keys(client, other_host, [OURS, OURS])
     assert write(node)
     assert not write(other_host.disk)
     assert out(client, node, RELEASE, OURS, type_=REGISTRANTS_ONLY) == GOOD
@@ -276,7 +280,7 @@ def test_a_path_that_was_deleted_and_found_again_is_registered_again(
         assert write(the_map.node)
 
     everybody = [OURS, OURS, THEIRS]
-    wait_for(lambda: keys(client, other_host) == everybody, "the path to be registered")
+    wait_for_keys(client, other_host, everybody)
     assert write(the_map.node)
     assert out(client, the_map.node, PREEMPT, OURS, THEIRS, REGISTRANTS_ONLY) == GOOD
     assert keys(client, other_host) == [OURS, OURS]
@@ -406,10 +410,7 @@ def test_keys_are_on_every_path_once_it_is_back(
             pass
 
     expected = [] if command == "unregister" else [OURS, OURS]
-    wait_for(
-        lambda: keys(client, other_host) == expected,
-        lambda: f"keys {expected}: {keys(client, other_host)}",
-    )
+    wait_for_keys(client, other_host, expected)
     assert is_reserved(client, other_host) == (command == "reserve")
     assert the_map.hold() != ("unset" if command == "reserve" else "set")
 
