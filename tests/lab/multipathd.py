@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-from target import Host
+from target import Host, node
 from waiting import wait_for
 
 ALIAS = "mpatha"
@@ -192,7 +192,8 @@ class Map:
             lambda: not _who_has_deleted(disk),
             lambda: f"the deleted {disk} to be closed: {_who_has_deleted(disk)}",
         )
-        wait_for(lambda: _finds_again(host, disk), f"{host} to find {disk} again")
+        scan = Path("/sys/class/scsi_host", host, "scan")
+        wait_for(lambda: _finds_again(disk, device, scan), f"{host} to find {disk} again")
         self.wait_for_states(*self._states_with(number, "active"))
 
     def _states_with(self, number: int, state: str) -> list[str]:
@@ -246,30 +247,27 @@ def multipath_map(
             subprocess.Popen(["dmsetup", "remove", "--force", ALIAS])
 
 
-def _finds_again(host: str, disk: str) -> bool:
-    """Have a SCSI host look for its disk, and delete what has another name.
+def _finds_again(disk: str, device: Path, scan: Path) -> bool:
+    """Have a SCSI host look for its disk, and delete it if it has another name.
 
     The kernel lets go of a name only a moment after the last one has closed the device.
     """
-    directory = Path("/sys/class/scsi_host", host)
-    (directory / "scan").write_text("- - -\n")
-    found = wait_for(
-        lambda: next(directory.glob("device/target*/*:*/block/*"), None), f"{host} to have a disk"
-    )
-    if found.name == Path(disk).name:
-        return True
-    (found / "device/delete").write_text("1")
-    return False
+    scan.write_text("- - -\n")
+    found = node(device / "block")
+    if found != disk:
+        (device / "delete").write_text("1")
+    return found == disk
 
 
 def _who_has_deleted(node: str) -> list[str]:
     """List the processes that have a node open that is deleted, each by its name and ID."""
     found = set()
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        with suppress(OSError):  # closed meanwhile
-            if os.readlink(link) == f"{node} (deleted)":
-                process = link.parents[1]
-                found.add(f"{(process / 'comm').read_text().strip()} {process.name}")
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            for link in (process / "fd").iterdir():
+                with suppress(OSError):  # closed meanwhile
+                    if os.readlink(link) == f"{node} (deleted)":
+                        found.add(f"{(process / 'comm').read_text().strip()} {process.name}")
     return sorted(found)
 
 

@@ -85,7 +85,7 @@ def other_disks(count: int) -> Iterator[list[Host]]:
     before = _disks()
     subprocess.run(["modprobe", "scsi_debug", f"max_luns={count}", "dev_size_mb=8"], check=True)
     wait_for(lambda: len(_disks() - before) == count, f"{count} disks")
-    yield [Host("", str(node), "") for node in sorted(_disks() - before)]
+    yield [Host("", str(disk), "") for disk in sorted(_disks() - before)]
     remove = ["modprobe", "-r", "scsi_debug"]
     wait_for(lambda: subprocess.run(remove).returncode == 0, "other disks to be closed")
 
@@ -113,15 +113,17 @@ def _connect(initiator: str, backstore: Path, port: int) -> Host:
     scsi_host = (group / "address").read_text().split(":")[0]
     device = Path("/sys/class/scsi_device", f"{scsi_host}:0:1:0", "device")
     # Waiting for one host before the next connects keeps the nodes' letters in order.
-    return Host(initiator, _node(device / "block"), _node(device / "scsi_generic"))
+    return Host(initiator, node(device / "block"), node(device / "scsi_generic"))
 
 
-def _node(directory: Path) -> str:
-    def node() -> str | None:
+def node(directory: Path) -> str:
+    """Give the node of the device in a folder of sysfs, once it is there."""
+
+    def found() -> str | None:
         nodes = (Path("/dev", entry.name) for entry in directory.glob("*"))
-        return next((str(node) for node in nodes if node.exists()), None)
+        return next((str(one) for one in nodes if one.exists()), None)
 
-    return wait_for(node, f"a device in {directory}")
+    return wait_for(found, f"a device in {directory}")
 
 
 def _disconnect(initiator: str) -> None:
