@@ -71,6 +71,8 @@ def others(state: Path, disk: Path) -> Others:
 
 def started(disk: Path, state: Path) -> int:
     """Start a run in a process of its own, and give its number."""
+    # Until `main` runs, an exception of SIGINT would go on in the child as another pytest.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     process = os.fork()
     if process == 0:
         silence = os.open(os.devnull, os.O_RDWR)
@@ -83,6 +85,7 @@ def started(disk: Path, state: Path) -> int:
             status = main(["validate", str(disk), *options])
         finally:
             os._exit(status)
+    signal.signal(signal.SIGINT, before)
     return process
 
 
