@@ -323,7 +323,7 @@ def _release(device: _Map, command: PersistentReserveOut, data_out: bytes) -> Co
     else:
         return next((answer for answer in heard if answer != GOOD), _INVALID_RELEASE)
     if completion == GOOD:
-        multipathd.tell_released(device.name)
+        multipathd.tell_hold(device.name, holds=False)
     return completion
 
 
@@ -364,7 +364,7 @@ def _register_and_move(device: _Map, command: PersistentReserveOut, data_out: by
     completion = device.on_one_path(command, data_out, until_not=RESERVATION_CONFLICT)
     if completion != GOOD:
         return completion
-    multipathd.tell_released(device.name)
+    multipathd.tell_hold(device.name, holds=False)
     if data_out[_UNREG_BYTE] & _UNREG:
         # The disk has unregistered that path only.
         no_key = data_out[:8] + bytes(BASIC_SIZE - 8)

@@ -1,13 +1,18 @@
 """What multipathd knows of a map's key, with which it registers paths that come back."""
 
-import ctypes
+import socket
+import struct
 
 from qemu_pr.devices import DeviceError
 from qemu_pr.scsi.status import GOOD
 
-SONAME = "libmpathcmd.so.0"
+# Where it listens: since 0.12.0, and always, for whoever is in its network namespace.
+_ADDRESSES = ("/run/multipathd.socket", "\0/org/kernel/linux/storage/multipathd")
 
-_TIMEOUT = 5_000  # milliseconds
+# A command and its reply, each with a NUL at its end, come after their size: a size_t.
+_SIZE = struct.Struct("@N")
+_MOST = 1 << 16  # bytes of a reply; while it does not run, anybody may listen in its place
+_TIMEOUT = 5  # seconds
 
 _MEND = "set 'reservation_key file' in the defaults section of multipath.conf"
 
@@ -30,8 +35,7 @@ def keep_registered(alias: str, key: int, *, aptpl: bool) -> None:
         return
     known = known_key(alias)
     if known == 0:
-        _ask(f"setprkey map {alias} key {key:x}{':aptpl' if aptpl else ''}")
-        known = known_key(alias)
+        known = tell_key(alias, key, aptpl=aptpl)
     if known != key:
         raise DeviceError(
             f"paths that come back will not be registered: multipathd has"
@@ -50,6 +54,27 @@ def known_key(alias: str) -> int:
         return 0
 
 
+def tell_key(alias: str, key: int, *, aptpl: bool) -> int:
+    """Tell multipathd the key of a map's paths; it heeds that with ``reservation_key file`` only.
+
+    Args:
+        alias: The map.
+        key: The key; 0 to forget it.
+        aptpl: Whether it is registered to persist through power loss.
+
+    Returns:
+        The key that it has now.
+    """
+    flag = ":aptpl" if aptpl else ""
+    _ask(f"setprkey map {alias} key {key:x}{flag}" if key else f"unsetprkey map {alias}")
+    return known_key(alias)
+
+
+def tell_registered(alias: str) -> None:
+    """Tell multipathd that a map's paths are registered with the key that it has."""
+    _ask(f"setprstatus map {alias}")
+
+
 def forget(alias: str) -> bool:
     """Have multipathd register no path of a map any more.
 
@@ -57,15 +82,14 @@ def forget(alias: str) -> bool:
         Whether it has no key now; it keeps one that stands in multipath.conf.
     """
     _ask(f"unsetprstatus map {alias}")
-    _ask(f"unsetprkey map {alias}")
-    return known_key(alias) == 0
+    return tell_key(alias, 0, aptpl=False) == 0
 
 
-def tell_released(alias: str) -> None:
-    """Tell multipathd that a map holds no reservation; releases before 0.13 do not ask."""
+def tell_hold(alias: str, *, holds: bool) -> None:
+    """Tell multipathd whether a map holds a reservation; releases before 0.13 do not ask."""
     global _knows_hold
     if _knows_hold:
-        reply = _ask(f"unsetprhold map {alias}")
+        reply = _ask(f"{'' if holds else 'un'}setprhold map {alias}")
         _knows_hold = not reply or reply.startswith(("ok", "timeout"))
 
 
@@ -74,11 +98,32 @@ _knows_hold = True
 
 def _ask(command: str) -> str:
     """Send multipathd a command; nothing comes back from one that does not run."""
-    library = ctypes.CDLL(SONAME)
-    connection = library.mpath_connect()
-    if connection < 0:
-        return ""
-    reply = ctypes.c_char_p()
-    library.mpath_process_cmd(connection, command.encode(), ctypes.byref(reply), _TIMEOUT)
-    library.mpath_disconnect(connection)
-    return (reply.value or b"").decode(errors="replace")
+    request = command.encode() + b"\0"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(_TIMEOUT)
+        if not any(_connects(connection, address) for address in _ADDRESSES):
+            return ""
+        try:
+            connection.sendall(_SIZE.pack(len(request)) + request)
+            (size,) = _SIZE.unpack(_receive(connection, _SIZE.size))
+            return _receive(connection, min(size, _MOST)).rstrip(b"\0").decode(errors="replace")
+        except OSError:
+            return ""
+
+
+def _connects(connection: socket.socket, address: str) -> bool:
+    try:
+        connection.connect(address)
+    except OSError:
+        return False
+    return True
+
+
+def _receive(connection: socket.socket, size: int) -> bytes:
+    received = b""
+    while len(received) < size:
+        piece = connection.recv(size - len(received))
+        if not piece:
+            raise ConnectionError("multipathd has closed the connection")
+        received += piece
+    return received
