@@ -59,22 +59,12 @@ def test_a_library_that_ends_its_process_costs_the_command_only():
                 device.execute(no_map.fileno(), REGISTER.encode().ljust(16, b"\0"), bytes(24))
 
 
-@pytest.mark.parametrize(
-    ("soname", "reason"),
-    [
-        ("libnosuch.so.0", "cannot open shared object file.*; apt-get install multipath-tools"),
-        ("libc.so.6", "upgrade multipath-tools"),
-    ],
-    ids=["missing", "too_old"],
-)
+@pytest.mark.parametrize("soname", ["libnosuch.so.0", "libc.so.6"], ids=["missing", "too_old"])
 @pytest.mark.usefixtures("not_loaded")
-def test_without_the_library_the_error_says_what_to_install(monkeypatch, soname, reason):
+def test_a_library_that_is_missing_or_too_old_is_no_error(monkeypatch, soname):
     monkeypatch.setattr(mpathpersist, "SONAME", soname)
 
-    with pytest.raises(DeviceError, match=reason) as caught:
-        mpathpersist.load()
-
-    assert caught.value.completion.status == Status.CHECK_CONDITION
+    assert mpathpersist.load() is None
 
 
 def test_the_library_gets_the_list_and_room_behind_it():

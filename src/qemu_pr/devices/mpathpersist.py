@@ -21,9 +21,6 @@ from qemu_pr.scsi.status import GOOD, RESERVATION_CONFLICT, Completion
 
 SONAME = "libmpathpersist.so.0"
 
-INSTALL = "apt-get install multipath-tools, or dnf install device-mapper-multipath"
-"""What brings the library, on Debian and its like, and on Fedora and RHEL."""
-
 _VERBOSITY = 1  # errors, and paths that are left out
 _NOISY = 0  # no dump of parameter lists
 
@@ -67,7 +64,7 @@ _ILLEGAL_BY_SERVICE_ACTION: dict[int, Completion] = {
     ),
 }
 
-_NO_RESERVATION_KEY = (
+NO_RESERVATION_KEY = (
     "multipath.conf has another reservation_key for this map than the guest's: set"
     " 'reservation_key file' in its defaults section, then run: multipathd reconfigure"
 )
@@ -129,7 +126,7 @@ class Library:
         if code == _ILLEGAL_REQUEST:
             completion = _ILLEGAL_BY_SERVICE_ACTION.get(command.service_action, completion)
         if code == _SYNTAX_ERROR:
-            raise NoReservationKeyError(_NO_RESERVATION_KEY, completion)
+            raise NoReservationKeyError(NO_RESERVATION_KEY, completion)
         if code == _DMMP_ERROR:
             raise DeviceError(NO_PATH, completion)
         return completion
@@ -149,39 +146,34 @@ def _configuration() -> list[tuple[str, int, int, int]]:
 
 @cache
 def find() -> Any:
-    """Find the library.
-
-    Raises:
-        DeviceError: It is missing.
-    """
+    """Find the library; give None if it is missing, or from before 2021."""
     try:
-        return ctypes.CDLL(SONAME)
-    except OSError as error:
-        raise DeviceError(f"a multipath map needs libmpathpersist: {error}; {INSTALL}") from None
+        library = ctypes.CDLL(SONAME)
+    except OSError:
+        return None
+    return library if hasattr(library, "libmpathpersist_init") else None
 
 
 @cache
-def load() -> Library:
+def load() -> Library | None:
     """Load and initialize the library.
 
+    Returns:
+        The library; None if it cannot be found.
+
     Raises:
-        DeviceError: It is missing, too old, or does not start.
+        DeviceError: It does not start.
     """
     library = find()
-    try:
-        initialize = library.libmpathpersist_init
-    except AttributeError:
-        raise DeviceError(
-            f"a multipath map needs a newer {SONAME}, one that has libmpathpersist_init:"
-            " upgrade multipath-tools"
-        ) from None
+    if library is None:
+        return None
     loaded = Library(library)  # and what it is about to read
-    if initialize():
+    if library.libmpathpersist_init():
         raise DeviceError("libmpathpersist does not start: its message is on stderr")
     return loaded
 
 
 def forget_paths() -> None:
     """Let go of what the library has open, if it is loaded; see `Library.forget_paths`."""
-    if load.cache_info().currsize:
-        load().forget_paths()
+    if load.cache_info().currsize and (library := load()):
+        library.forget_paths()

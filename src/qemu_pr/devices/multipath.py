@@ -11,6 +11,8 @@ less than a guest may expect, or harm, commands go to the kernel and the paths t
 - REGISTER with SPEC_I_PT, REGISTER AND MOVE, PREEMPT of the map's own key, and what a lost path
   leaves behind: see there.
 
+On a host without the library the kernel and the paths do for all: `qemu_pr.devices.out_on_paths`.
+
 A command may block for long here, or crash with the library: see `qemu_pr.devices.isolated`.
 """
 
@@ -18,7 +20,14 @@ import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from qemu_pr.devices import FAILED, DeviceError, map_paths, mpathpersist, multipathd
+from qemu_pr.devices import (
+    FAILED,
+    DeviceError,
+    map_paths,
+    mpathpersist,
+    multipathd,
+    out_on_paths,
+)
 from qemu_pr.devices.dm_status import open_count
 from qemu_pr.devices.isolated_process import IsolatedDevice, OutdatedError
 from qemu_pr.devices.map_paths import TRANSPORT_FAILURES, Path
@@ -78,26 +87,24 @@ class MultipathMap(IsolatedDevice):
         self._open_counts: dict[int, int] = {}
         self._device = 0  # in a map's process
         self._lost: set[str] = set()  # paths that did not answer while something changed
-        with suppress(DeviceError):  # each command finds out; it may be installed meanwhile
-            mpathpersist.find()  # here, before there is a process for a map: each has it then
+        mpathpersist.find()  # here, before there is a process for a map: each has it then
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
         """Carry out one command; see `qemu_pr.devices.Device`.
 
         Raises:
-            DeviceError: libmpathpersist is missing or does not work. The disk was told nothing
+            DeviceError: libmpathpersist does not work. The disk was told nothing
                 then: a registration on one path of several would be worse than none.
             OutdatedError: multipath.conf changed; a new process has to read it.
         """
         if cdb[0] == PERSISTENT_RESERVE_IN:
-            mpathpersist.find()  # a guest that can read but not register would be misled
             return map_paths.on_one(fd, cdb, data_out)
         command = PersistentReserveOut.decode(cdb)
         objection = _objection(command, data_out)
         if objection:
             return objection
         library = mpathpersist.load()
-        if library.is_outdated:
+        if library and library.is_outdated:
             raise OutdatedError
         device = _Map(library, fd)
         self._device = device.device
@@ -150,7 +157,7 @@ class _Map:
         paths: Its paths, as they answer at the moment.
     """
 
-    def __init__(self, library: Library, fd: int) -> None:
+    def __init__(self, library: Library | None, fd: int) -> None:
         self._library = library
         self.fd = fd
         self.device = os.fstat(fd).st_rdev
@@ -162,7 +169,7 @@ class _Map:
         """The block nodes of the paths that reach the disk."""
         return [path.node for path in self.paths if path.is_usable]
 
-    def through_library(self, command: PersistentReserveOut, data_out: bytes) -> Completion:
+    def for_all_paths(self, command: PersistentReserveOut, data_out: bytes) -> Completion:
         """Carry a command out on all paths, or on one that counts for all, and tell multipathd.
 
         Raises:
@@ -170,6 +177,8 @@ class _Map:
         """
         if not self.usable:
             raise DeviceError(mpathpersist.NO_PATH)
+        if self._library is None:
+            return out_on_paths.persistent_reserve_out(self.name, self.usable, command, data_out)
         return self._library.persistent_reserve_out(self.fd, command, data_out, self.paths)
 
     def on_one_path(
@@ -221,7 +230,7 @@ def _through_one_path(device: _Map, command: PersistentReserveOut, data_out: byt
     none.
     """
     try:
-        return device.through_library(command, data_out)
+        return device.for_all_paths(command, data_out)
     except NoReservationKeyError:
         return device.on_one_path(command, data_out)
 
@@ -259,7 +268,7 @@ def _register(device: _Map, command: PersistentReserveOut, data_out: bytes) -> C
         command = command.but(service_action=OutServiceAction.REGISTER_AND_IGNORE_EXISTING_KEY)
     if data_out[8:16] == _NO_KEY and len(device.usable) < len(device.paths):
         command = _take_from_lost_paths(device, command, data_out)
-    completion = device.through_library(command, data_out)
+    completion = device.for_all_paths(command, data_out)
     if completion == GOOD:
         key = int.from_bytes(data_out[8:16], "big")
         aptpl = bool(data_out[_FLAGS_BYTE] & _APTPL)
@@ -356,7 +365,7 @@ def _register_all_paths_again(device: _Map, key: bytes) -> None:
     if 0 < missing < len(device.usable):
         parameter_list = bytearray(key * 2 + bytes(8))
         parameter_list[_FLAGS_BYTE] = _APTPL if is_aptpl_active(device.usable) else 0
-        device.through_library(_REGISTER_EVERYWHERE, bytes(parameter_list))
+        device.for_all_paths(_REGISTER_EVERYWHERE, bytes(parameter_list))
 
 
 def _register_and_move(device: _Map, command: PersistentReserveOut, data_out: bytes) -> Completion:
@@ -368,7 +377,7 @@ def _register_and_move(device: _Map, command: PersistentReserveOut, data_out: by
     if data_out[_UNREG_BYTE] & _UNREG:
         # The disk has unregistered that path only.
         no_key = data_out[:8] + bytes(BASIC_SIZE - 8)
-        return device.through_library(_REGISTER_EVERYWHERE, no_key)
+        return device.for_all_paths(_REGISTER_EVERYWHERE, no_key)
     return completion
 
 

@@ -9,7 +9,6 @@ from qemu_pr.doctor.check import Result, failure, ok, unknown, warning
 from qemu_pr.doctor.disk import ExaminedDisk
 from qemu_pr.doctor.helper import may_send
 from qemu_pr.doctor.host import Host
-from qemu_pr.doctor.multipath import library_is_missing
 from qemu_pr.host.process import Process
 from qemu_pr.manager import ConnectError, PRManagerHelper
 from qemu_pr.reservation_status import CommandError, query
@@ -74,8 +73,7 @@ def reservations(host: Host) -> Iterator[Result]:
 def _serves(helper: Process, disk: ExaminedDisk) -> bool:
     if disk.is_regular:
         return "--simulate" in helper.arguments
-    # Without the library it refuses commands on maps: one fault is told once.
-    return may_send(helper) and not (disk.is_map and library_is_missing())
+    return may_send(helper)
 
 
 def _ask(disk: ExaminedDisk, socket: str | None) -> Result:

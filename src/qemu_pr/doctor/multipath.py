@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from qemu_pr.devices.mpathpersist import INSTALL, SONAME
+from qemu_pr.devices.mpathpersist import SONAME
 from qemu_pr.doctor.check import Outcome, Result, failure, ok, unknown, warning
 from qemu_pr.doctor.host import Host
 from qemu_pr.multipath_conf import this_host
@@ -16,6 +16,7 @@ from qemu_pr.multipath_conf.check import Surroundings, check
 from qemu_pr.multipath_conf.configuration import Configuration
 
 _PACKAGE = "multipath-tools"
+_INSTALL = f"apt-get install {_PACKAGE}, or dnf install device-mapper-multipath"
 _WRITE_ONE = f"put what 'qemu-pr multipath-conf --defaults' prints into {this_host.PATH}"
 # A distribution may keep a release's number and mend its faults.
 _OR_MENDED = "unless your distribution's changelog says that it has fixed this"
@@ -41,7 +42,7 @@ def library_can_be_found(host: Host) -> bool:
 def library(_host: Host) -> Iterator[Result]:
     """Look for libmpathpersist."""
     if reason := library_is_missing():
-        yield failure(SONAME, f"no helper can register all paths of a map: {reason}", INSTALL)
+        yield warning(SONAME, f"only our helper registers all paths without it: {reason}", _INSTALL)
     else:
         yield ok(SONAME, "it is there")
 
@@ -154,7 +155,7 @@ def release(host: Host) -> Iterator[Result]:
     """Compare the release of multipath-tools with the faults that are known."""
     found = installed_release()
     if found is None:
-        yield unknown(_PACKAGE, "'multipath -h' does not tell its release", INSTALL)
+        yield unknown(_PACKAGE, "'multipath -h' does not tell its release", _INSTALL)
         return
     subject = f"{_PACKAGE} {'.'.join(map(str, found))}"
     faults = faults_of(found, host.multipathd)
