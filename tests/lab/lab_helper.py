@@ -9,9 +9,16 @@ from pathlib import Path
 from waiting import PATIENCE, wait_for
 from wire import Client
 
+OURS = str(Path(sys.executable).parent / "qemu-pr-helper")
+
+# Runs a program in a file system of its own, where libmpathpersist is an empty file.
+_HIDE = 'mount --bind /dev/null $(realpath /lib/libmpathpersist.so.0); exec "$@"'
+WITHOUT_LIBRARY = ["unshare", "--mount", "sh", "-c", _HIDE, "sh"]
+
 PROGRAMS = {
-    "ours": str(Path(sys.executable).parent / "qemu-pr-helper"),
-    "c": "/usr/bin/qemu-pr-helper",
+    "ours": [OURS],
+    "alone": [*WITHOUT_LIBRARY, OURS],
+    "c": ["/usr/bin/qemu-pr-helper"],
 }
 
 MAPS = "qemu-pr-maps"  # in ps(1): the process that forks one for each map, and these
@@ -37,11 +44,11 @@ class Helper:
         pid_file = Path(self.socket).with_suffix(".pid")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program, "-k", self.socket, "-f", pid_file],
+                [*self._program, "-k", self.socket, "-f", pid_file],
                 stdout=log,
                 stderr=log,
             )
-        wait_for(self.listens, f"{self._program} to listen; see {self._log.name}")
+        wait_for(self.listens, f"{self._program[-1]} to listen; see {self._log.name}")
 
     def stop(self) -> int:
         """End the helper with SIGTERM, and give its exit status.

@@ -55,6 +55,9 @@ WITH_MAPS = {
     "test_multipathd_configuration.py",
     "test_units.py",
 }
+# What runs with our helper alone, too: on a host without libmpathpersist.
+ALONE = ["test_multipath.py", "--helper=alone"]
+
 # Some need what is built before, two only measure, one needs a machine where no other disk hangs,
 # the last takes too long: make lab LAB=tests/lab/test_latency.py
 APART = {
@@ -106,20 +109,22 @@ def main() -> int:
 
 
 def _run_machines(options: argparse.Namespace) -> int:
-    """Run all tests, in two machines at once: each has work for little more than one processor."""
+    """Run all tests, in machines at once: each has work for little more than one processor."""
     tests = sorted({path.name for path in LAB.glob("test_*.py")} - APART)
     machines = {
         "maps": [name for name in tests if name in WITH_MAPS],
         "disks": [name for name in tests if name not in WITH_MAPS],
+        "alone": ALONE,
     }
     if options.machine:
         machines = {options.machine: machines[options.machine]}
     begin = time.monotonic()
     running = {}
     try:
-        for name, files in machines.items():
+        for name, arguments in machines.items():
             command = [sys.executable, __file__, f"--output={options.output / name}"]
-            command += [f"--minutes={options.minutes}", *(str(LAB / file) for file in files)]
+            command += [f"--minutes={options.minutes}"]
+            command += [one if one.startswith("-") else str(LAB / one) for one in arguments]
             running[name] = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
@@ -266,8 +271,8 @@ def _parse() -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument(
         "--machine",
-        choices=("maps", "disks"),
-        help="run one of the two machines, with all its tests",
+        choices=("maps", "disks", "alone"),
+        help="run one of the machines, with all its tests",
     )
     parser.add_argument(
         "--shell", action="store_true", help="start a shell in the machine instead of pytest"

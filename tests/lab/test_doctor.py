@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from doctor import FAILURE, HEALTHY, SOCKET, WARNING, examine, the_only
-from lab_helper import PROGRAMS, Helper, StartHelper, listens
+from lab_helper import OURS, Helper, StartHelper, listens
 from qemu_user import options_to_become
 from target import CONFIGFS, Host, create_disk
 from waiting import wait_for
@@ -83,7 +83,7 @@ def test_2_a_helper_was_killed_and_left_its_socket(
 def test_3_a_helper_without_cap_sys_rawio(hosts: list[Host]) -> None:
     socket = "/run/weak.sock"
     setpriv = ["setpriv", "--inh-caps=-sys_rawio", "--bounding-set=-sys_rawio"]
-    helper = subprocess.Popen([*setpriv, PROGRAMS["ours"], "-k", socket])
+    helper = subprocess.Popen([*setpriv, OURS, "-k", socket])
     wait_for(lambda: listens(socket), socket)
 
     found = examine(hosts[0].disk, socket=socket)

@@ -10,7 +10,7 @@ import pytest
 
 import libvirt
 from guest import booted, reserve
-from lab_helper import PROGRAMS, Helper
+from lab_helper import OURS, Helper
 from manual import libvirt_disks, libvirt_helper, transcripts
 from qemu_pr.host.process import Process, processes
 from qemu_pr.lint.parse import parse
@@ -34,7 +34,7 @@ def define(output: Path, initramfs: Path) -> Iterator[Define]:
     """Run libvirt's daemon, whose helper is ours where the manual has it."""
     helper = Path(libvirt_helper().split('"')[1])
     with (
-        libvirt.installed(helper, PROGRAMS["ours"]),
+        libvirt.installed(helper, OURS),
         libvirt.daemon(libvirt_helper(), output / "libvirtd.log"),
     ):
         yield lambda disk: libvirt.defined(disk, initramfs, output)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lab_helper import MAPS, PROGRAMS, children, listens
+from lab_helper import MAPS, OURS, children, listens
 from multipathd import NODE, multipath_map
 from target import create_disk, other_disks
 from waiting import wait_for
@@ -40,7 +40,7 @@ OUTS = {
 @pytest.fixture
 def programs(request: pytest.FixtureRequest) -> dict[str, str]:
     theirs = request.config.getoption("--c-helper")
-    return {"ours": PROGRAMS["ours"], **({"c": theirs} if theirs else {})}
+    return {"ours": OURS, **({"c": theirs} if theirs else {})}
 
 
 @pytest.mark.parametrize(("paths", "others"), [(2, 0), (4, 0), (8, 0), (2, 100)])

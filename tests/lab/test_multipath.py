@@ -7,14 +7,14 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from guest import BootGuest
-from lab_helper import PROGRAMS, Helper, StartHelper, listens
+from lab_helper import Helper, StartHelper
 from manual import command_lines, transcripts
 from multipathd import Map, multipath_map
 from qemu_pr.scsi.parameter_lists import ParameterList, RegisterAndMoveParameterList
@@ -38,7 +38,6 @@ READ_KEYS, READ_RESERVATION = 0, 1
 REGISTRANTS_ONLY, ALL_REGISTRANTS = 5, 7  # write exclusive
 GOOD, CHECK_CONDITION, RESERVATION_CONFLICT = 0, 2, 0x18
 OURS, THEIRS = 0xA1, 0xB2
-OURS_PROGRAM = PROGRAMS["ours"]
 PERSIST = "sg_persist --no-inquiry"
 MAP_COMMAND_LINES = [line for line in command_lines() if "/dev/mapper/" in line]
 
@@ -113,20 +112,6 @@ def is_reserved(client: Client, host: Host) -> bool:
 def write(node: str) -> bool:
     command = ["dd", "if=/dev/zero", "bs=512", "count=1", "oflag=direct", f"of={node}"]
     return subprocess.run(command, capture_output=True).returncode == 0
-
-
-@contextmanager
-def _helper_without_the_library(directory: Path) -> Iterator[tuple[str, Path]]:
-    """Run our helper in a file system where the library is an empty file."""
-    socket, log = f"{directory}/sock", directory / "log"
-    library = "/lib/libmpathpersist.so.0"
-    command = f"mount --bind /dev/null $(realpath {library}); exec {OURS_PROGRAM} -k {socket}"
-    with log.open("wb") as file:
-        process = subprocess.Popen(["unshare", "--mount", "sh", "-c", command], stderr=file)
-    wait_for(lambda: listens(socket), lambda: f"the helper to listen: {log.read_text()}")
-    yield socket, log
-    process.terminate()
-    process.wait()
 
 
 def test_a_key_is_registered_on_every_path(the_map: Map, client: Client, other_host: Host) -> None:
@@ -312,21 +297,6 @@ def test_what_the_manual_shows_of_a_map_is_true(
 
     with shell(tmp_path) as run:
         assert_true(transcript, run)
-
-
-def test_without_the_library_a_map_gets_an_error_and_disks_go_on(
-    the_map: Map, client: Client, other_host: Host, tmp_path: Path
-) -> None:
-    with _helper_without_the_library(tmp_path) as (socket, log), Client(socket) as without:
-        refused = out(without, the_map.node, REGISTER, 0, OURS)
-        registered = out(without, other_host.disk, REGISTER_AND_IGNORE, 0, THEIRS)
-
-    assert refused == CHECK_CONDITION
-    assert registered == GOOD
-    assert keys(client, other_host) == [THEIRS]
-    (line,) = [line for line in log.read_text().splitlines() if "libmpathpersist" in line]
-    assert "/dev/dm-0: a multipath map needs libmpathpersist" in line
-    assert "apt-get install multipath-tools" in line
 
 
 def test_malformed_lists_leave_the_helper_as_it_was(
