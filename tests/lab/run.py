@@ -204,8 +204,10 @@ def _claim(output: Path) -> int:
     old = list(output.iterdir())
     if old and output / START not in old and not any(output.glob(f"*/{START}")):
         sys.exit(f"lab: {output}: it is not empty and not from a lab; name another: --output DIR")
+    (output / START).touch()  # before all else: it tells whose folder this is if the lab is killed
     for entry in old:
-        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        if entry.name != START:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     return directory
 
 
