@@ -1,7 +1,8 @@
 """What a command on a map takes, through our helper and through a C helper with libmpathpersist.
 
-Measured, not judged: name that helper, built as the performance page says, with ``--c-helper``. The
-first command after a rest is one for which our helper has to start a process for the map.
+Ours runs with that library, and alone, without it. Measured, not judged: name the C helper, built
+as the performance page says, with ``--c-helper``. The first command after a rest is one for which
+our helper has to start a process for the map.
 """
 
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from lab_helper import MAPS, OURS, children, listens
+from lab_helper import MAPS, PROGRAMS, children, listens
 from multipathd import NODE, multipath_map
 from target import create_disk, other_disks
 from waiting import wait_for
@@ -38,14 +39,15 @@ OUTS = {
 
 
 @pytest.fixture
-def programs(request: pytest.FixtureRequest) -> dict[str, str]:
+def programs(request: pytest.FixtureRequest) -> dict[str, list[str]]:
     theirs = request.config.getoption("--c-helper")
-    return {"ours": OURS, **({"c": theirs} if theirs else {})}
+    ours = {name: PROGRAMS[name] for name in ("ours", "alone")}
+    return ours | ({"c": [theirs]} if theirs else {})
 
 
 @pytest.mark.parametrize(("paths", "others"), [(2, 0), (4, 0), (8, 0), (2, 100)])
 def test_latency_on_a_map(
-    programs: dict[str, str],
+    programs: dict[str, list[str]],
     output: Path,
     paths: int,
     others: int,
@@ -76,11 +78,11 @@ def test_latency_on_a_map(
         print(f"\n{table}")
 
 
-def _running(program: str, socket: str, output: Path) -> Iterator[int]:
+def _running(program: list[str], socket: str, output: Path) -> Iterator[int]:
     """Run a helper for a turn: each turn has a new one, whose first command starts all."""
     with (output / "latency.log").open("ab") as log:
-        helper = subprocess.Popen([program, "-k", socket, "-f", f"{socket}.pid"], stderr=log)
-    wait_for(lambda: listens(socket), f"{program} to listen")
+        helper = subprocess.Popen([*program, "-k", socket, "-f", f"{socket}.pid"], stderr=log)
+    wait_for(lambda: listens(socket), f"{program[-1]} to listen")
     yield helper.pid
     helper.terminate()
     helper.wait()
