@@ -6,6 +6,7 @@ import os
 import shlex
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,6 +38,18 @@ def test_any_text_is_read(pieces: list[str]) -> None:
     with contextlib.suppress(CommandLineError):  # XML that is not well formed
         for report in check("".join(pieces)):
             os.fsencode(report.corrected)
+
+
+@pytest.mark.parametrize("before", ["", "args = "], ids=["vector", "list"])
+def test_an_escape_that_no_argument_can_have_stays_as_it_is(before: str) -> None:
+    drive = r"file.filename=/dev/sdb,file.pr-manager=\ud800,if=scsi"
+    text = f'{before}["qemu-system-x86_64", "-drive", "{drive}"]'
+
+    (report,) = check(text)
+
+    said = [finding.place.what for finding in report.findings]
+    assert r"-drive file.filename=/dev/sdb: file.pr-manager=\ud800" in said
+    os.fsencode("".join([*said, report.corrected]))
 
 
 PROPERTIES = {

@@ -10,7 +10,7 @@ from qemu_pr.command_line.errors import CommandLineError
 from qemu_pr.command_line.shell import Word
 from qemu_pr.lint.command import Command
 from qemu_pr.lint.readers.shell_words import may_have_more, program_in, words_of
-from qemu_pr.lint.readers.words import UNQUOTED, Dialect, command
+from qemu_pr.lint.readers.words import UNQUOTED, Dialect, command, is_argument
 
 _STRING = r"(?:\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')"
 _GAP = r"(?:[\s,\[\]]|(?:\#|//)[^\n]*(?=\n))*"
@@ -152,7 +152,7 @@ def _item(raw: str, start: int) -> _Item:
     text = raw[quote : len(raw) - quote]
     if quote and "\\" in raw and raw[0] == '"':
         with suppress(ValueError):  # another language's escape: it stays as it is
-            text = json.loads(raw)
+            text = loaded if is_argument(loaded := json.loads(raw)) else text
     return _Item(start, end, [Word(text, expands="$" in text, start=start, end=end)])
 
 

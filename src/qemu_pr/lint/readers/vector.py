@@ -8,7 +8,7 @@ from itertools import count
 from qemu_pr.command_line.shell import Word
 from qemu_pr.lint.command import Command
 from qemu_pr.lint.readers import shell_text
-from qemu_pr.lint.readers.words import JSON, command
+from qemu_pr.lint.readers.words import JSON, command, is_argument
 
 _ARRAY = re.compile(r"\s*\[\s*")
 _COMMA = re.compile(r"\s*,\s*")
@@ -46,7 +46,7 @@ def _json(text: str) -> list[Command]:
         array = json.loads(text)
     except (ValueError, RecursionError):
         return []
-    if not isinstance(array, list) or not all(isinstance(word, str) for word in array):
+    if not isinstance(array, list) or not all(map(is_argument, array)):
         return []
     words = []
     decoder = json.JSONDecoder()

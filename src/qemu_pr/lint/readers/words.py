@@ -1,6 +1,7 @@
 """Makes a command of words, whatever they were read from; and puts remedies into their text."""
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
@@ -31,6 +32,17 @@ class Dialect:
     quote: Callable[[str, bool], str]
     blank: str = " "
     line_end: str = ""
+
+
+def is_argument(value: object) -> bool:
+    """Tell whether a program can get a value of JSON as an argument.
+
+    Half of a surrogate pair is no character; those that stand for a byte (PEP 383) can be passed.
+    """
+    try:
+        return isinstance(value, str) and os.fsencode(value) is not None
+    except UnicodeEncodeError:
+        return False
 
 
 def _quote_for_shell(word: str, expands: bool) -> str:
