@@ -85,7 +85,7 @@ bench: $(BIN)/.installed
 
 fuzz: $(BIN)/.installed-fuzz
 	@$(BIN)/python tests/fuzz/run.py $(if $(SECONDS),--seconds=$(SECONDS)) $(if $(RUNS),--runs=$(RUNS)) \
-	    $(if $(TARGET),--target=$(TARGET)) $(if $(INPUT),--input=$(INPUT))
+	    $(if $(SEED),--seed=$(SEED)) $(if $(TARGET),--target=$(TARGET)) $(if $(INPUT),--input=$(INPUT))
 
 soak: $(BIN)/.installed
 	@$(BIN)/python tests/soak/run.py $(if $(SECONDS),--seconds=$(SECONDS)) \

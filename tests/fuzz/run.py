@@ -1,8 +1,9 @@
 """Fuzz each target for a while, and print what came of it.
 
 Run it with `make fuzz SECONDS=60`, for one target with `TARGET=requests`, for a number of inputs
-with `RUNS=1000000`. An input that breaks a promise is kept in build/fuzz, and
-`make fuzz TARGET=requests INPUT=…` tries it again. The exit status is 1 if there is one.
+with `RUNS=1000000`, for the same ones each time with `SEED=1` as well. An input that breaks a
+promise is kept in build/fuzz, and `make fuzz TARGET=requests INPUT=…` tries it again. The exit
+status is 1 if there is one.
 """
 
 import argparse
@@ -171,6 +172,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Fuzz what reads other people's bytes.")
     parser.add_argument("--seconds", type=int, default=60, help="for each target (default: 60)")
     parser.add_argument("--runs", type=int, help="for so many inputs, however long that takes")
+    parser.add_argument("--seed", type=int, help="what the inputs are made from (default: random)")
     parser.add_argument("--target", choices=targets.NAMES, help="this one only", metavar="TARGET")
     parser.add_argument("--input", type=Path, metavar="FILE", help="try this input, once")
     options = parser.parse_args()
@@ -190,6 +192,8 @@ def main() -> int:
     limits = [f"-max_total_time={options.seconds}"]
     if options.runs is not None:
         limits = [f"-runs={options.runs}"]
+    if options.seed is not None:
+        limits.append(f"-seed={options.seed}")
     outcomes: list[Outcome] = []
     try:
         for name in [options.target] if options.target else targets.NAMES:
