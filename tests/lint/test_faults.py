@@ -114,6 +114,10 @@ OTHERS = [
         ["manager-on-device"],
     ),
     ([CONTROLLER, HELPER, NODE], ["no-device"]),
+    (
+        [HELPER, "-blockdev driver=host_device,filename=/dev/sdb,pr-manager=helper0"],
+        ["no-device"],
+    ),
     ([HELPER, "-drive file=/dev/sdb,if=none,id=f,file.pr-manager=helper0"], ["no-device"]),
     (
         [CONTROLLER, "-drive file=/dev/sdb,if=none,id=f", DEVICE],

@@ -105,7 +105,8 @@ def no_device(command: Command) -> Iterator[FaultyPlace]:
             (one for one, kind in DEVICES.items() if not kind.unwanted.fullmatch(disk.path)),
             "scsi-block",
         )
-        remedies: list[Remedy] = [] if names else [Change(node, "id", "id", name)]
+        key = "node-name" if is_node(node) else "id"
+        remedies: list[Remedy] = [] if names else [Change(node, key, key, name)]
         remedies.append(Addition("device", {"driver": driver, "drive": name}, last=True))
         yield FaultyPlace(node.argument.line, excerpt(node), tuple(remedies), command.whole)
 
