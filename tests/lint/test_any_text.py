@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from qemu_pr.command_line.errors import CommandLineError
@@ -95,8 +95,15 @@ def as_json(option: str, text: str) -> str:
     return json.dumps(nested)
 
 
+TWO_FILES = [
+    ("-blockdev", "filename=/dev/sdb1,file=b,pr-manager=a"),
+    ("-blockdev", "file.filename=/dev/sg1,node-name=b,file.pr-manager=b"),
+]
+
+
 @settings(max_examples=500)
 @given(options=st.lists(options, min_size=1, max_size=7), in_json=st.booleans())
+@example(options=TWO_FILES, in_json=False)
 def test_what_is_corrected_is_not_corrected_again(
     options: list[tuple[str, str]], in_json: bool
 ) -> None:

@@ -107,9 +107,9 @@ def _correct(command: Command) -> tuple[str, tuple[str, ...]]:
 
 
 def _is_better(new: Command, old: Command, finding: Finding) -> bool:
-    """Tell whether a remedy took its fault away, and nothing else."""
-    before, after = (Counter(map(_name, _faults(one))) for one in (old, new))
-    name = _name(finding)
+    """Tell whether a remedy took its fault away, and to no other place, and nothing else."""
+    before, after = (Counter(found.fault.name for found in _faults(one)) for one in (old, new))
+    name = finding.fault.name
     given = [one.value for one in finding.place.remedies if isinstance(one, Change)]
     other_disks = _paths(new) - _paths(old) - Counter(given)
     return after[name] < before[name] and len(new.misread) <= len(old.misread) and not other_disks
