@@ -65,7 +65,7 @@ help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 test: $(BIN)/.installed
-	$(BIN)/python -m pytest -n auto --dist loadscope $(if $(ALL)$(TESTS),,-m 'not slow') $(TESTS)
+	$(BIN)/python -m pytest -n auto $(if $(ALL)$(TESTS),--dist loadscope,-m 'not slow') $(TESTS)
 
 # Not part of make test: traced, the same tests take 2.8 times as much processor time on Python 3.11.
 # test_imports counts what is loaded, and coverage is loaded too.
