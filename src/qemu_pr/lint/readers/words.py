@@ -39,10 +39,13 @@ def is_argument(value: object) -> bool:
 
     Half of a surrogate pair is no character; those that stand for a byte (PEP 383) can be passed.
     """
+    if not isinstance(value, str):
+        return False
     try:
-        return isinstance(value, str) and os.fsencode(value) is not None
+        os.fsencode(value)
     except UnicodeEncodeError:
         return False
+    return True
 
 
 def _quote_for_shell(word: str, expands: bool) -> str:
