@@ -39,10 +39,10 @@ class Returns:
 
 @pytest.fixture
 def not_loaded():
-    for cached in (mpathpersist.find, mpathpersist.load):
+    for cached in (mpathpersist.why_missing, mpathpersist.load):
         cached.cache_clear()
     yield
-    for cached in (mpathpersist.find, mpathpersist.load):
+    for cached in (mpathpersist.why_missing, mpathpersist.load):
         cached.cache_clear()
 
 

@@ -145,13 +145,14 @@ def _configuration() -> list[tuple[str, int, int, int]]:
 
 
 @cache
-def find() -> Any:
-    """Find the library; give None if it is missing, or from before 2021."""
+def why_missing() -> str:
+    """Look for the library, and say why it cannot be used; empty if it can."""
     try:
         library = ctypes.CDLL(SONAME)
-    except OSError:
-        return None
-    return library if hasattr(library, "libmpathpersist_init") else None
+    except OSError as error:
+        return str(error)
+    needed = "libmpathpersist_init"  # since 2021
+    return "" if hasattr(library, needed) else f"it is too old, and has no {needed}"
 
 
 @cache
@@ -164,9 +165,9 @@ def load() -> Library | None:
     Raises:
         DeviceError: It does not start.
     """
-    library = find()
-    if library is None:
+    if why_missing():
         return None
+    library = ctypes.CDLL(SONAME)
     loaded = Library(library)  # and what it is about to read
     if library.libmpathpersist_init():
         raise DeviceError("libmpathpersist does not start: its message is on stderr")

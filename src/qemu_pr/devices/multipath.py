@@ -87,7 +87,7 @@ class MultipathMap(IsolatedDevice):
         self._open_counts: dict[int, int] = {}
         self._device = 0  # in a map's process
         self._lost: set[str] = set()  # paths that did not answer while something changed
-        mpathpersist.find()  # here, before there is a process for a map: each has it then
+        mpathpersist.why_missing()  # before there is a process for a map: each has it loaded then
 
     def execute(self, fd: int, cdb: bytes, data_out: bytes) -> Completion:
         """Carry out one command; see `qemu_pr.devices.Device`.

@@ -1,6 +1,5 @@
 """Does multipath do its share: the library, the daemon, the keys, and a release without faults?"""
 
-import ctypes
 import re
 import shutil
 import subprocess
@@ -8,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from qemu_pr.devices.mpathpersist import SONAME
+from qemu_pr.devices.mpathpersist import SONAME, why_missing
 from qemu_pr.doctor.check import Outcome, Result, failure, ok, unknown, warning
 from qemu_pr.doctor.host import Host
 from qemu_pr.multipath_conf import this_host
@@ -31,7 +30,7 @@ def in_use(host: Host) -> bool:
 
 def can_be_asked(host: Host) -> bool:
     """Tell whether multipath-tools are there to be asked: all of them need the library."""
-    return library_can_be_found(host) and not library_is_missing()
+    return library_can_be_found(host) and not why_missing()
 
 
 def library_can_be_found(host: Host) -> bool:
@@ -41,21 +40,10 @@ def library_can_be_found(host: Host) -> bool:
 
 def library(_host: Host) -> Iterator[Result]:
     """Look for libmpathpersist."""
-    if reason := library_is_missing():
+    if reason := why_missing():
         yield warning(SONAME, f"only our helper registers all paths without it: {reason}", _INSTALL)
     else:
         yield ok(SONAME, "it is there")
-
-
-@cache
-def library_is_missing() -> str:
-    """Say why libmpathpersist cannot be used; empty if it can."""
-    try:
-        loaded = ctypes.CDLL(SONAME)
-    except OSError as error:
-        return str(error)
-    needed = "libmpathpersist_init"
-    return "" if hasattr(loaded, needed) else f"it is too old, and has no {needed}"
 
 
 def daemon(host: Host) -> Iterator[Result]:
